@@ -1,0 +1,225 @@
+"""Random small int8 networks: every operator, odd shapes, awkward weights. The same seed gives the same network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from tflite_builder import OpSpec, TensorSpec, build_model
+
+_ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
+_KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "int8")
+
+
+def random_network(seed: int) -> bytes:
+    """A `.tflite` file: convolutions, pools and additions, then maybe a mean, dense layers and a softmax.
+
+    Weights are ternary with equal or different levels, of one sign, binary or plain int8; a channel may be flipped
+    (a negative batch-norm gain) or empty.
+    """
+    return _Network(np.random.default_rng(seed)).build()
+
+
+@dataclass
+class _Network:
+    rng: np.random.Generator
+    tensors: list[TensorSpec] = field(default_factory=list)
+    ops: list[OpSpec] = field(default_factory=list)
+
+    def build(self) -> bytes:
+        shape = (1, *self._integers(2, 11, 2), self._integer(1, 7))
+        inputs = [self._activation(shape)]
+        current = inputs[0]
+        for _ in range(self._integer(1, 4)):
+            step = self.rng.choice(["conv", "depthwise", "max", "average", "add", "bias"])
+            current = {
+                "conv": self._conv,
+                "depthwise": self._depthwise,
+                "max": lambda x: self._pool(x, "MAX_POOL_2D"),
+                "average": lambda x: self._pool(x, "AVERAGE_POOL_2D"),
+                "add": self._add_branch,
+                "bias": self._add_constant,
+            }[step](current)
+        outputs = []
+        if self.rng.random() < 0.2:
+            outputs.append(current)  # an output that others read as well
+        tail = self.rng.choice(["mean", "reshape", "none"], p=[0.4, 0.5, 0.1])
+        if tail != "none":
+            current = self._mean(current) if tail == "mean" else self._reshape(current)
+            for _ in range(self._integer(0, 2)):
+                current = self._dense(current)
+            if self.rng.random() < 0.5:
+                current = self._softmax(current)
+        outputs = [spec for spec in outputs if spec.name != current.name] + [current]
+        if current.name == inputs[0].name:  # nothing was drawn that computes
+            outputs = [self._conv(current)]
+        return build_model(self.tensors, self.ops, [x.name for x in inputs], [y.name for y in outputs])
+
+    # --- operators
+
+    def _conv(self, x: TensorSpec) -> TensorSpec:
+        _, height, width, channels = x.shape
+        groups = int(self.rng.choice([g for g in range(1, channels + 1) if channels % g == 0 and g <= 3]))
+        filters = groups * self._integer(1, 6)
+        options, kernel, out = self._window(height, width)
+        weights, scales = self._weights((filters, *kernel, channels // groups), 0)
+        bias = self._bias(filters, x, scales)
+        options |= {"fusedActivationFunction": self._draw(_ACTIVATIONS)}
+        y = self._activation((1, *out, filters), self._output_scale(x, scales, weights, 0))
+        self.ops.append(OpSpec("CONV_2D", [x.name, weights.name, *bias], [y.name], options))
+        return y
+
+    def _depthwise(self, x: TensorSpec) -> TensorSpec:
+        _, height, width, channels = x.shape
+        multiplier = self._integer(1, 3)
+        options, kernel, out = self._window(height, width)
+        weights, scales = self._weights((1, *kernel, channels * multiplier), 3)
+        bias = self._bias(channels * multiplier, x, scales)
+        options |= {"depthMultiplier": multiplier, "fusedActivationFunction": self._draw(_ACTIVATIONS)}
+        y = self._activation((1, *out, channels * multiplier), self._output_scale(x, scales, weights, 3))
+        self.ops.append(OpSpec("DEPTHWISE_CONV_2D", [x.name, weights.name, *bias], [y.name], options))
+        return y
+
+    def _pool(self, x: TensorSpec, name: str) -> TensorSpec:
+        _, height, width, channels = x.shape
+        options, kernel, out = self._window(height, width, dilated=False)
+        options |= {"filterHeight": kernel[0], "filterWidth": kernel[1]}
+        options |= {"fusedActivationFunction": self._draw(_ACTIVATIONS)}
+        y = self._activation((1, *out, channels), x.scale, x.zero_point)
+        self.ops.append(OpSpec(name, [x.name], [y.name], options))
+        return y
+
+    def _add_branch(self, x: TensorSpec) -> TensorSpec:
+        channels = x.shape[-1]
+        weights, scales = self._weights((channels, 1, 1, channels), 0)
+        bias = self._bias(channels, x, scales)
+        branch = self._activation(x.shape, self._output_scale(x, scales, weights, 0))
+        options = {"padding": "SAME"}
+        self.ops.append(OpSpec("CONV_2D", [x.name, weights.name, *bias], [branch.name], options))
+        return self._add(x, branch)
+
+    def _add_constant(self, x: TensorSpec) -> TensorSpec:
+        shape = self._draw([x.shape[-1:], (1, 1, 1, x.shape[-1]), (1, x.shape[1], 1, 1)])
+        data = self.rng.integers(-128, 128, shape).astype(np.int8)
+        return self._add(x, self._tensor(shape, self._scale(), self._zero_point(), data))
+
+    def _add(self, x: TensorSpec, other: TensorSpec) -> TensorSpec:
+        scale = float(max(x.scale, other.scale) * self.rng.uniform(0.7, 2))
+        y = self._activation(x.shape, scale)
+        operands = [x.name, other.name] if self.rng.random() < 0.5 else [other.name, x.name]
+        options = {"fusedActivationFunction": self._draw(_ACTIVATIONS)}
+        self.ops.append(OpSpec("ADD", operands, [y.name], options))
+        return y
+
+    def _mean(self, x: TensorSpec) -> TensorSpec:
+        axes = self._tensor((2,), None, 0, np.array([1, 2], np.int32), dtype="int32")
+        keep = bool(self.rng.random() < 0.3)
+        shape = (1, 1, 1, x.shape[3]) if keep else (1, x.shape[3])
+        scale = float(x.scale * self.rng.uniform(0.3, 1.2))
+        y = self._activation(shape, scale)
+        self.ops.append(OpSpec("MEAN", [x.name, axes.name], [y.name], {"keepDims": keep}))
+        return y
+
+    def _reshape(self, x: TensorSpec) -> TensorSpec:
+        size = math.prod(x.shape)
+        shape = self._tensor((2,), None, 0, np.array([1, size], np.int32), dtype="int32")
+        y = self._activation((1, size), x.scale, x.zero_point)
+        self.ops.append(OpSpec("RESHAPE", [x.name, shape.name], [y.name], {"newShape": [1, size]}))
+        return y
+
+    def _dense(self, x: TensorSpec) -> TensorSpec:
+        units, inputs = self._integer(1, 13), math.prod(x.shape)
+        weights, scales = self._weights((units, inputs), 0, per_tensor=self.rng.random() < 0.4)
+        bias = self._bias(units, x, scales) if self.rng.random() < 0.7 else []  # LiteRT's convolutions need one
+        y = self._activation((1, units), self._output_scale(x, scales, weights, 0))
+        options = {"fusedActivationFunction": self._draw(_ACTIVATIONS)}
+        self.ops.append(OpSpec("FULLY_CONNECTED", [x.name, weights.name, *bias], [y.name], options))
+        return y
+
+    def _softmax(self, x: TensorSpec) -> TensorSpec:
+        y = self._activation(x.shape, 1 / 256, -128)
+        self.ops.append(OpSpec("SOFTMAX", [x.name], [y.name], {"beta": float(self._draw([1.0, 0.5]))}))
+        return y
+
+    # --- parts of them
+
+    def _window(self, height: int, width: int, dilated: bool = True) -> tuple[dict, tuple, tuple]:
+        padding = self._draw(["SAME", "VALID"])
+        sizes, strides, dilations, out = [], [], [], []
+        for size in (height, width):
+            # LiteRT allows strides with dilation only one at a time in some versions: draw one of them
+            stride, dilation = self._draw([(1, 1), (1, 1), (2, 1), (3, 1), (1, 2 if dilated else 1)])
+            kernel = self._integer(1, 5)
+            if padding == "VALID":
+                kernel = min(kernel, (size - 1) // dilation + 1)
+                out.append((size - (kernel - 1) * dilation - 1) // stride + 1)
+            else:
+                out.append(-(-size // stride))
+            sizes.append(kernel)
+            strides.append(stride)
+            dilations.append(dilation)
+        options = {"padding": padding, "strideH": strides[0], "strideW": strides[1]}
+        if dilated:
+            options |= {"dilationHFactor": dilations[0], "dilationWFactor": dilations[1]}
+        return options, tuple(sizes), tuple(out)
+
+    def _weights(self, shape: tuple, axis: int, per_tensor: bool = False) -> tuple[TensorSpec, np.ndarray]:
+        channels = shape[axis]
+        kind = self._draw(_KINDS)
+        codes = self.rng.choice([-1, 0, 1], shape, p=[0.3, 0.4, 0.3])
+        column = [1] * len(shape)
+        column[axis] = channels
+        plus, minus = np.full(channels, 127), np.full(channels, -127)
+        if kind == "asymmetric":
+            minus = -self.rng.integers(1, 128, channels)
+        elif kind == "same sign":
+            minus = self.rng.integers(1, 127, channels)
+        elif kind == "binary":
+            codes = self.rng.choice([-1, 1], shape)
+        flip = self.rng.choice([1, 1, -1], channels)
+        data = np.where(codes > 0, (plus * flip).reshape(column), 0)
+        data = np.where(codes < 0, (minus * flip).reshape(column), data)
+        if kind == "int8":
+            data = self.rng.integers(-127, 128, shape)
+        empty = self.rng.random(channels) < 0.1
+        data = np.where(empty.reshape(column), 0, data).astype(np.int8)
+        scales = self.rng.uniform(0.5, 2, 1 if per_tensor else channels).astype(np.float32) / 100
+        return self._tensor(shape, scales.tolist(), 0, data, quantized_dimension=axis), scales
+
+    def _bias(self, channels: int, x: TensorSpec, scales: np.ndarray) -> list[str]:
+        data = self.rng.integers(-20000, 20000, channels).astype(np.int32)
+        product = (np.float32(x.scale) * np.broadcast_to(scales, channels)).tolist()
+        scale = product if scales.size > 1 else product[:1]
+        return [self._tensor((channels,), scale, 0, data, dtype="int32").name]
+
+    def _output_scale(self, x: TensorSpec, scales: np.ndarray, weights: TensorSpec, axis: int) -> float:
+        """So that most outputs are inside of int8, and some are not."""
+        rows = np.moveaxis(weights.data.astype(float), axis, 0).reshape(weights.shape[axis], -1)
+        energy = np.linalg.norm(rows, axis=1)
+        spread = float(x.scale) * 74 * float(np.max(scales)) * max(float(np.median(energy)), 1.0)
+        return float(spread / self.rng.uniform(30, 90))
+
+    def _activation(self, shape: tuple, scale: float | None = None, zero_point: int | None = None) -> TensorSpec:
+        scale = self._scale() if scale is None else scale
+        return self._tensor(shape, scale, self._zero_point() if zero_point is None else zero_point)
+
+    def _tensor(self, shape: tuple, scale, zero_point, data=None, **rest) -> TensorSpec:
+        spec = TensorSpec(f"t{len(self.tensors)}", tuple(shape), scale, zero_point, data, **rest)
+        self.tensors.append(spec)
+        return spec
+
+    def _scale(self) -> float:
+        return float(np.float32(self.rng.uniform(0.005, 0.1)))
+
+    def _zero_point(self) -> int:
+        return int(self._draw([-128, 0, 127, self._integer(-128, 127)]))
+
+    def _integer(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def _integers(self, low: int, high: int, count: int) -> tuple[int, ...]:
+        return tuple(self._integer(low, high) for _ in range(count))
+
+    def _draw(self, options: list | tuple):
+        return options[self._integer(0, len(options) - 1)]

@@ -1,0 +1,113 @@
+"""Generated C against TFLite's reference kernels, bit for bit, on random networks: on the host, and on every core."""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_network
+
+from tflite_export import Graph, export
+from tflite_export.boards import BOARDS, get_board
+from tflite_export.emulator import run_firmware
+from tflite_export.firmware import ModelInterface, build_firmware
+from tflite_export.host import HostModel, aligned_bytes, c_sources, include_dirs
+from tflite_export.micro_sources import micro_dir
+from tflite_export.pipeline import generate_c
+from tflite_export.reference import Reference
+from tflite_export.report import ExportReport
+from tflite_export.toolchain import host_compiler, run
+
+NETWORKS = 240
+SAMPLES = 8
+SEEDS_ON_CORES = (2, 5, 14, 27)  # between them every operator and weight format, several outputs among them
+
+
+def _samples(graph: Graph, seed: int, count: int = SAMPLES) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    width = sum(tensor.size for tensor in graph.inputs)
+    extremes = [np.full(width, -128), np.full(width, 127), rng.choice([-128, 127], width)]
+    rows = extremes + [rng.integers(-128, 128, width) for _ in range(count - len(extremes))]
+    return np.array(rows, np.int8)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Every network and the kernels in one shared library."""
+    folder: Path = tmp_path_factory.mktemp("networks")
+    for seed in range(NETWORKS):
+        generate_c(random_network(seed), folder, f"net{seed}")
+    path = folder / "networks.so"
+    flags = ("-std=c99", "-O1", "-fPIC", "-shared", f"-I{folder / 'tern'}")
+    run([*host_compiler(), *flags, *folder.glob("*.c"), *(folder / "tern").glob("*.c"), "-o", path])
+    return ctypes.CDLL(str(path))
+
+
+@pytest.mark.parametrize("seed", range(NETWORKS))
+def test_c_on_the_host_equals_the_reference(library: ctypes.CDLL, seed: int) -> None:
+    model = random_network(seed)
+    graph = Graph.read(model)
+    samples = _samples(graph, seed)
+    expected = Reference(model)(samples)
+    invoke = getattr(library, f"net{seed}_invoke")
+    arena = aligned_bytes(1 << 16)
+    for sample, wanted in zip(samples, expected, strict=True):
+        outputs = [np.zeros(tensor.size, np.int8) for tensor in graph.outputs]
+        if len(outputs) == 1:
+            status = invoke(_pointer(sample), _pointer(outputs[0]), _pointer(arena))
+        else:
+            pointers = (ctypes.c_void_p * len(outputs))(*(output.ctypes.data for output in outputs))
+            status = invoke((ctypes.c_void_p * 1)(sample.ctypes.data), pointers, _pointer(arena))
+        assert status == 0
+        np.testing.assert_array_equal(np.concatenate(outputs), wanted)
+
+
+def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def test_the_networks_cover_every_operator_and_format() -> None:
+    calls = set()
+    for seed in range(NETWORKS):
+        text = "".join(op.name for op in Graph.read(random_network(seed)).ops)
+        calls.add(text)
+    assert len(calls) > NETWORKS // 2, "the networks hardly differ"
+
+
+def test_the_kernels_that_the_networks_call_are_all_there_are(tmp_path: Path) -> None:
+    header = (micro_dir() / "include" / "tern.h").read_text()
+    public = {line.split("(")[0].split()[-1] for line in header.splitlines() if line.startswith("tern_status tern_")}
+    used = set()
+    for seed in range(NETWORKS):
+        report = export(random_network(seed), tmp_path, name="net", targets=["int8"])
+        used |= {layer.kernel for layer in report.layers}
+    assert used | {"tern_reshape_ref"} == public  # a reshape is copied only between the caller's buffers
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, ExportReport]:
+    return {
+        seed: export(random_network(seed), tmp_path_factory.mktemp(f"net{seed}"), name="net") for seed in SEEDS_ON_CORES
+    }
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("seed", SEEDS_ON_CORES)
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_core_equals_the_host(require_board, exports, board: str, seed: int, tmp_path: Path) -> None:
+    require_board(board)
+    report = exports[seed]
+    graph = Graph.read(report.tflite_path)
+    samples = _samples(graph, seed, 5)
+    interface = ModelInterface(
+        report.name,
+        tuple(tensor.size for tensor in graph.inputs),
+        tuple(tensor.size for tensor in graph.outputs),
+        report.arena_bytes,
+    )
+    firmware = build_firmware(
+        c_sources(report), include_dirs(report), get_board(board), interface, tmp_path / "net.elf"
+    )
+    result = run_firmware(firmware, samples)
+    np.testing.assert_array_equal(result.outputs, HostModel(report)(samples))
+    assert result.instructions > 0

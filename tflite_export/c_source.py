@@ -1,0 +1,218 @@
+"""The C source of a model: constants, parameters and one function that calls the kernels in order."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+
+import numpy as np
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Graph, Tensor
+from tflite_export.lowering import Constant, Field, KernelCall
+from tflite_export.memory import MemoryPlan, tensors_in_flash
+
+_C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "uint64": "uint64_t"}
+_COLUMNS = 110
+
+
+def check_name(name: str) -> None:
+    """Refuse a model's name that cannot be part of a C identifier.
+
+    Raises:
+        ExportError: saying what a name may hold.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.startswith("tern"):
+        raise ExportError(
+            f"'{name}' cannot name a model: use letters, digits and _, starting with a letter, but not with tern"
+        )
+
+
+def header(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
+    """The header of a model: sizes, scales and the prototype.
+
+    Args:
+        name: prefix of every name in it.
+        graph: the model.
+        plan: its memory plan.
+        origin: a line that says where the model came from.
+
+    Returns:
+        C source.
+    """
+    prefix = name.upper()
+    lines = [f"/* {origin} */", f"#ifndef {prefix}_H", f"#define {prefix}_H", "", '#include "tern.h"', ""]
+    for what, tensors in (("INPUT", graph.inputs), ("OUTPUT", graph.outputs)):
+        for i, tensor in enumerate(tensors):
+            label = f"{prefix}_{what}" + (f"_{i}" if len(tensors) > 1 else "")
+            lines += [
+                f"/* {_comment(tensor.name)}: int8 {' x '.join(map(str, tensor.shape))}, NHWC */",
+                f"#define {label}_BYTES {tensor.size}",
+                f"#define {label}_SCALE {_float(tensor.scale)}",
+                f"#define {label}_ZERO_POINT ({tensor.zero_point})",
+                "",
+            ]
+    lines += [
+        f"#define {prefix}_ARENA_BYTES {plan.arena_bytes}",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        f"/* Runs the model once. The arena holds what lies between the layers: {prefix}_ARENA_BYTES bytes, aligned to",
+        " * TERN_ALIGNMENT, free for other use between calls. Inputs, outputs and arena do not overlap.",
+        " * Returns TERN_OK (0), or the tern_status that says what is wrong. */",
+        f"{_prototype(name, graph)};",
+        "",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "#endif",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def source(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
+    """The source of a model. Arguments as in `header`.
+
+    Returns:
+        C source.
+    """
+    blocks = [f'/* {origin} */\n#include "{name}.h"\n']
+    blocks += [_array(_flash_name(tensor), tensor.data) for tensor in tensors_in_flash(plan.calls)]
+    for step, call in enumerate(plan.calls):
+        blocks.append(_definitions(step, call))
+    blocks.append(_invoke(name, graph, plan))
+    return "\n".join(blocks)
+
+
+def _prototype(name: str, graph: Graph) -> str:
+    several = len(graph.inputs) > 1 or len(graph.outputs) > 1
+    arguments = (
+        "const int8_t *const inputs[], int8_t *const outputs[]" if several else "const int8_t *input, int8_t *output"
+    )
+    return f"int {name}_invoke({arguments}, void *arena)"
+
+
+def _definitions(step: int, call: KernelCall) -> str:
+    shapes = [*call.inputs, call.output]
+    title = f"{call.op.name}: {' , '.join(_shape(t) for t in shapes[:-1])} -> {_shape(shapes[-1])}"
+    lines = [f"/* {step}. {title.replace(' , ', ', ')}", f" * {_comment(call.output.name)} */"]
+    lines += [_array(_constant_name(step, constant), constant.data) for constant in call.constants()]
+    lines.append(f"static const {call.struct} op{step} = {{\n{_fields(step, call.fields, 1)}}};\n")
+    return "\n".join(lines)
+
+
+def _fields(step: int, fields: Mapping[str, Field], depth: int) -> str:
+    indent = "    " * depth
+    text = ""
+    for key, value in fields.items():
+        if isinstance(value, Mapping):
+            flat = all(isinstance(item, int) for item in value.values())
+            inner = _fields(step, value, depth + 1)
+            if flat:
+                inner = " ".join(line.strip() for line in inner.splitlines()).rstrip(",")
+                text += f"{indent}.{key} = {{{inner}}},\n"
+            else:
+                text += f"{indent}.{key} = {{\n{inner}{indent}}},\n"
+        else:
+            text += f"{indent}.{key} = {_value(step, value)},\n"
+    return text
+
+
+def _value(step: int, value: int | tuple | Constant | None) -> str:
+    if value is None:
+        return "0"
+    if isinstance(value, Constant):
+        return _constant_name(step, value)
+    if isinstance(value, tuple):
+        return "{" + ", ".join(_value(step, item) for item in value) + "}"
+    return _integer(value)
+
+
+def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
+    several = len(graph.inputs) > 1 or len(graph.outputs) > 1
+    required = (
+        ["inputs", "outputs"]
+        + [f"inputs[{i}]" for i in range(len(graph.inputs))]
+        + [f"outputs[{i}]" for i in range(len(graph.outputs))]
+        if several
+        else ["input", "output"]
+    )
+    checks = textwrap.fill(
+        " || ".join(f"!{pointer}" for pointer in [*required, "arena"]), _COLUMNS - 12, subsequent_indent=" " * 8
+    )
+    lines = [
+        f"{_prototype(name, graph)} {{",
+        "    int8_t *const a = (int8_t *)arena;",
+        "    tern_status status;",
+        "",
+        f"    if ({checks}) return TERN_ERROR_NULL;",
+        "    if ((uintptr_t)arena % TERN_ALIGNMENT != 0) return TERN_ERROR_ALIGNMENT;",
+        "",
+    ]
+    for step, call in enumerate(plan.calls):
+        arguments = [f"&op{step}"] + [_pointer(tensor, plan, several) for tensor in (*call.inputs, call.output)]
+        lines.append(f"    status = {call.function}({', '.join(arguments)});")
+        lines.append("    if (status != TERN_OK) return status;")
+    if not any(location.place == "arena" for location in plan.locations.values()):
+        lines.insert(7, "    (void)a;")
+    return "\n".join([*lines, "    return TERN_OK;", "}", ""])
+
+
+def _pointer(tensor: Tensor, plan: MemoryPlan, several: bool) -> str:
+    location = plan.locations[tensor.index]
+    if location.place == "arena":
+        return f"a + {location.index}"
+    if location.place == "flash":
+        return _flash_name(tensor)
+    return f"{location.place}s[{location.index}]" if several else location.place
+
+
+def _array(name: str, data: np.ndarray | None) -> str:
+    assert data is not None
+    return c_array(f"static const {_C_TYPES[data.dtype.name]} {name}[{data.size}]", data)
+
+
+def c_array(declaration: str, data: np.ndarray) -> str:
+    """An initialised array.
+
+    Args:
+        declaration: what stands before the `=`.
+        data: integers, of any shape; flattened.
+
+    Returns:
+        C source.
+    """
+    values = list(map(_integer, data.reshape(-1).tolist()))
+    per_line = 10 if data.dtype.itemsize > 1 else 24
+    lines = [", ".join(values[i : i + per_line]) for i in range(0, len(values), per_line)]
+    return f"{declaration} = {{\n    " + ",\n    ".join(lines) + ",\n};"
+
+
+def _integer(value: int) -> str:
+    # C has no negative literals: -2147483648 is the negation of a number that does not fit an int.
+    return "(-2147483647 - 1)" if value == -(2**31) else str(int(value))
+
+
+def _float(value: float) -> str:
+    text = np.format_float_scientific(np.float32(value), unique=True)
+    return f"{text}f"
+
+
+def _constant_name(step: int, constant: Constant) -> str:
+    return f"op{step}_{constant.role}"
+
+
+def _flash_name(tensor: Tensor) -> str:
+    return f"constant{tensor.index}"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape))
+
+
+def _comment(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")[:200]

@@ -1,0 +1,205 @@
+"""The command `tern-keras`: export, inspect, verify, run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tflite_export.boards import BOARDS
+from tflite_export.errors import ExportError
+from tflite_export.graph import Graph
+from tflite_export.levels import find_levels
+from tflite_export.pipeline import TARGETS, export
+from tflite_export.report import ExportReport
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: without the program's name; None: the process's own.
+
+    Returns:
+        0, or 1 after an error that was printed in one message, or where outputs differ.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except ExportError as error:
+        print(f"tern-keras: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tern-keras", description="Keras models with ternary weights on microcontrollers, bit for bit."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    sub = commands.add_parser("export", help="a model to .tflite, a C array and C source")
+    sub.add_argument("model", type=Path, help=".keras, .h5 or int8 .tflite file")
+    sub.add_argument("out_dir", type=Path, help="folder for the artefacts")
+    sub.add_argument("--calibration", type=Path, help="samples for a Keras model: .npz with x, or .npy")
+    sub.add_argument("--name", default="model", help="prefix of files and C names (default: model)")
+    sub.add_argument("--targets", nargs="+", default=TARGETS, choices=TARGETS, help="default: all")
+    sub.set_defaults(command=_export)
+
+    sub = commands.add_parser("inspect", help="the operators and weights of a .tflite")
+    sub.add_argument("model", type=Path, help=".tflite file")
+    sub.set_defaults(command=_inspect)
+
+    sub = commands.add_parser("verify", help="compare the artefacts with the int8 reference, bit for bit")
+    sub.add_argument("export", type=Path, help="folder of an export")
+    sub.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+    sub.set_defaults(command=_verify)
+
+    sub = commands.add_parser("run", help="run the generated C on an emulated board")
+    sub.add_argument("export", type=Path, help="folder of an export")
+    sub.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
+    sub.add_argument("--board", default="mps2-an386", help=f"{', '.join(BOARDS)} (default: mps2-an386)")
+    sub.add_argument("--samples", type=int, help="run the first ones only")
+    sub.add_argument("--output", type=Path, help=".npz for the int8 outputs (q) and the real ones (y)")
+    sub.add_argument("--compiler", choices=("gcc", "zig"), help="default: GCC where installed, else zig")
+    sub.add_argument("--emulator", choices=("qemu", "unicorn"), help="default: QEMU where installed, else Unicorn")
+    sub.set_defaults(command=_run)
+    return parser
+
+
+_DATA_HELP = ".npz with samples x (x0, x1, ... for several inputs) and perhaps labels y, or .npy"
+
+
+def load_data(path: Path) -> tuple[np.ndarray | list[np.ndarray], np.ndarray | None]:
+    """Samples and labels of a `.npz` or `.npy` file.
+
+    Returns:
+        The array `x`, or the list `x0`, `x1`, ...; and `y` or None.
+
+    Raises:
+        ExportError: if the file cannot be read, or lacks them.
+    """
+    try:
+        loaded = np.load(path)
+        if isinstance(loaded, np.ndarray):
+            return loaded, None
+        with loaded as arrays:
+            y = arrays.get("y")
+            if "x" in arrays:
+                return arrays["x"], y
+            several = [arrays[f"x{i}"] for i in range(len(arrays.files)) if f"x{i}" in arrays]
+    except OSError as error:
+        raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:  # not an array file, or one that needs pickle
+        raise ExportError(f"{path} is not a .npz or .npy file of plain arrays") from error
+    if not several:
+        raise ExportError(f"{path} holds no samples: name the array x (x0, x1, ... for several inputs)")
+    return several, y
+
+
+def _export(options: argparse.Namespace) -> int:
+    calibration = None if options.calibration is None else load_data(options.calibration)[0]
+    model: object = options.model
+    if options.model.suffix != ".tflite":
+        model = _load_keras(options.model)
+    report = export(model, options.out_dir, calibration, options.targets, options.name)
+    _console().print(report.table())
+    print(f"written to {report.folder}: {', '.join(report.files)}")
+    return 0
+
+
+def _load_keras(path: Path) -> object:
+    if not path.exists():
+        raise ExportError(f"cannot read {path}: no such file")
+    import keras  # seconds, which the other commands do not need
+
+    import tern_keras  # noqa: F401  registers the layers
+
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError) as error:
+        raise ExportError(f"Keras cannot load {path}: {str(error).splitlines()[0]}") from error
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    graph = Graph.read(options.model)
+    levels = find_levels(graph)
+    table = Table(title=str(options.model), title_justify="left")
+    for column in ("", "operator", "output", "shape", "weights", "levels", "density"):
+        table.add_column(column)
+    for op in graph.ops:
+        output = op.outputs[0] if op.outputs else None
+        weights = next((t for t in op.inputs if t is not None and t.index in levels), None)
+        found = levels[weights.index] if weights else None
+        table.add_row(
+            str(op.index),
+            op.name,
+            output.name if output else "",
+            "x".join(map(str, output.shape)) if output else "",
+            _weight_shape(op.inputs),
+            "" if found is None else f"{found.bits}-bit {sorted({*found.plus.tolist(), *found.minus.tolist()})}"[:40],
+            "" if found is None else f"{found.density:.2f}",
+        )
+    _console().print(table)
+    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
+        for tensor in tensors:
+            print(f"{what}: {tensor}")
+    return 0
+
+
+def _weight_shape(inputs: Sequence[object]) -> str:
+    tensor = inputs[1] if len(inputs) > 1 else None
+    if tensor is None or getattr(tensor, "data", None) is None:
+        return ""
+    return f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"  # type: ignore[attr-defined]
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from tflite_export.verification import verify
+
+    outcome = verify(ExportReport.load(options.export), *load_data(options.data))
+    _console().print(outcome.table())
+    return 0 if outcome.ok else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tflite_export.running import run
+
+    report = ExportReport.load(options.export)
+    x, y = load_data(options.data)
+    if options.samples is not None:
+        if options.samples < 1:
+            raise ExportError(f"--samples is {options.samples}: give at least 1")
+        x = [array[: options.samples] for array in x] if isinstance(x, list) else x[: options.samples]
+        y = None if y is None else y[: options.samples]
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"{report.name} on {options.board}", total=None)
+        result = run(
+            report,
+            x,
+            y,
+            board=options.board,
+            compiler=options.compiler,
+            emulator=options.emulator,
+            progress=lambda done: progress.update(task, completed=done),
+        )
+    _console().print(result.table())
+    if options.output is not None:
+        result.save(options.output)
+    return 0 if result.different == 0 else 1
+
+
+def _console() -> Console:
+    # Tables are data: piped into a file they keep their columns.
+    return Console(width=None if sys.stdout.isatty() else 140)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Keras model to a fully quantised int8 `.tflite`, by TensorFlow's stock converter.
+
+The Quant* layers are finalised first, so the converter sees ordinary layers whose kernels hold exactly three values;
+its symmetric per-channel int8 weights keep them exact: {-127, 0, 127}, or {-n, 0, 127} with two scales.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import tern_keras
+from tflite_export.errors import ExportError
+
+
+def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> bytes:
+    """Convert a Keras model to int8, weights, activations, inputs and outputs.
+
+    Works on every Keras backend: where it is not TensorFlow, a child process with the TensorFlow backend converts.
+
+    Args:
+        model: built; with or without Quant* layers. Each input has a fixed shape beside the batch.
+        calibration: real samples, scaled as in training, from which the converter takes the activations' ranges:
+            a floating-point array of shape (samples, *input shape), or a list of one such array an input.
+            100 to 500 samples are usual.
+
+    Returns:
+        The content of a `.tflite` file with a batch of one.
+
+    Raises:
+        ExportError: if the model is not built or its weights are not finite, if the calibration does not fit it, or
+            if the converter does not support a layer.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from tflite_export import Graph, convert
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> tflite = convert(model, np.random.default_rng(0).normal(size=(100, 4)).astype("float32"))
+        >>> [op.name for op in Graph.read(tflite).ops]
+        ['FULLY_CONNECTED']
+    """
+    _check_model(model)
+    samples = _check_calibration(model, calibration)
+    stock = tern_keras.finalize(model)
+    if keras.config.backend() == "tensorflow":
+        return _convert_here(stock, samples)
+    return _convert_in_child(stock, samples)
+
+
+def _check_model(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise ExportError(f"expected a keras.Model, got {type(model).__name__}")
+    if not model.built or not getattr(model, "inputs", None):
+        raise ExportError(f"the model '{model.name}' is not built: give it a keras.Input, or call it on a sample first")
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+            raise ExportError(f"the weight '{variable.path}' holds NaN or infinity: training diverged; train it again")
+    for tensor in model.inputs:
+        if None in tensor.shape[1:]:
+            raise ExportError(
+                f"the input '{tensor.name}' has the shape {tensor.shape}: fix every dimension but the batch"
+            )
+
+
+def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    several = isinstance(calibration, list | tuple)
+    arrays = [np.asarray(array) for array in calibration] if several else [np.asarray(calibration)]
+    if len(arrays) != len(model.inputs):
+        raise ExportError(f"the model has {len(model.inputs)} inputs, the calibration data {len(arrays)}: give a list")
+    for tensor, array in zip(model.inputs, arrays, strict=True):
+        expected = tuple(tensor.shape[1:])
+        if array.dtype.kind != "f":
+            raise ExportError(
+                f"the calibration data for '{tensor.name}' is {array.dtype}: give floating-point samples, "
+                "scaled as the model's training data was"
+            )
+        if array.shape[1:] != expected or array.ndim == 0:
+            raise ExportError(
+                f"the calibration data for '{tensor.name}' has the shape {array.shape}, expected (samples, "
+                f"{', '.join(map(str, expected))})"
+            )
+        if len(array) == 0 or len(array) != len(arrays[0]):
+            raise ExportError("the calibration data is empty, or its arrays differ in length: give 100 to 500 samples")
+        if not np.isfinite(array).all():
+            raise ExportError(f"the calibration data for '{tensor.name}' holds NaN or infinity")
+    return [array.astype(np.float32) for array in arrays]
+
+
+def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
+    import tensorflow as tf
+
+    # A fixed batch of one: with a free batch, Flatten becomes SHAPE, STRIDED_SLICE and PACK.
+    inputs = [keras.Input(batch_shape=(1, *tensor.shape[1:]), name=tensor.name) for tensor in model.inputs]
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([row[None] for row in rows] for rows in zip(*samples, strict=True))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    with _quiet() as log:
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter raises whatever its passes raise
+            raise ExportError(_explain(model, f"{error}\n{log()}")) from error
+
+
+def _explain(model: keras.Model, text: str) -> str:
+    """The converter's report, as the layers of the model that its words name."""
+    refused = sorted(set(re.findall(r"tf\.[A-Z]\w+", text)))
+    leaves = list(model._flatten_layers(include_self=False, recursive=True))
+    named = [
+        f"layer {index} '{layer.name}' ({type(layer).__name__})"
+        for index, layer in enumerate(leaves)
+        if re.search(rf"\b{re.escape(layer.name)}\b", text)
+    ]
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+    lines = [f"TensorFlow's converter cannot make the model '{model.name}' int8: {first[:300]}"]
+    if named:
+        lines.append(f"not supported: {', '.join(named)}")
+    if refused:
+        lines.append(f"operations that TFLite lacks: {', '.join(refused)}")
+    return "\n  ".join([*lines, "use supported layers, or unroll recurrent ones (unroll=True)"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Any]:
+    """Keep the converter's C++ chatter off the terminal; yields a function that returns what it said."""
+    with tempfile.TemporaryFile() as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        saved = os.dup(1), os.dup(2)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+        def said() -> str:
+            file.seek(0)
+            return file.read().decode("utf-8", "replace")
+
+        try:
+            yield said
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for target, copy in zip((1, 2), saved, strict=True):
+                os.dup2(copy, target)
+                os.close(copy)
+
+
+def _convert_in_child(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        saved, data, result = (Path(folder) / name for name in ("model.keras", "samples.npz", "model.tflite"))
+        model.save(saved)
+        np.savez(data, *samples)
+        child = subprocess.run(
+            [sys.executable, "-m", __name__, str(saved), str(data), str(result)],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+        )
+        if child.returncode:
+            lines = child.stderr.strip().splitlines() or ["no reason given"]
+            raise ExportError(f"the conversion in a TensorFlow process failed: {lines[-1]}")
+        return result.read_bytes()
+
+
+def _main(saved: str, data: str, result: str) -> None:
+    with np.load(data) as arrays:
+        samples = [arrays[name] for name in arrays.files]
+    Path(result).write_bytes(_convert_here(keras.models.load_model(saved), samples))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+"""From a model to a folder of artefacts: the `.tflite`, the same file as a C array, and the C source."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tflite_export import c_source
+from tflite_export.errors import ExportError
+from tflite_export.files import write_files
+from tflite_export.graph import Graph
+from tflite_export.levels import CHANNEL_AXES
+from tflite_export.lowering import KernelCall, lower
+from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
+from tflite_export.micro_sources import micro_dir
+from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
+from tflite_export.version import version
+
+if TYPE_CHECKING:
+    import keras
+
+TARGETS = ("int8", "c")
+# The folder of the kernel library beside the generated source.
+RUNTIME_FOLDER = "tern"
+
+
+def export(
+    model: keras.Model | bytes | str | Path,
+    out_dir: str | Path,
+    calibration: np.ndarray | Sequence[np.ndarray] | None = None,
+    targets: Sequence[str] = TARGETS,
+    name: str = "model",
+) -> ExportReport:
+    """Export a model to a folder.
+
+    Args:
+        model: a Keras model, or an int8 `.tflite` as bytes or as a path.
+        out_dir: made if missing; files of an earlier export of the same name are replaced.
+        calibration: for a Keras model, see `convert`; for a `.tflite` None.
+        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array) and "c"
+            (`NAME.c`, `NAME.h`, and the kernel library in `tern/`). The `.tflite` is always kept: it is what the other
+            artefacts are verified against.
+        name: prefix of the files and of the C names.
+
+    Returns:
+        The report, also written as `report.json`.
+
+    Raises:
+        ExportError: if the model cannot be converted or an operator is not supported, or the folder not be written.
+            Nothing is written then.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> from tflite_export import export
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> report = export(model, tempfile.mkdtemp(), calibration=samples)
+        >>> report.weight_bytes
+        12
+    """
+    c_source.check_name(name)
+    unknown = [target for target in targets if target not in TARGETS]
+    if unknown or not targets:
+        raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
+    tflite = _tflite(model, calibration)
+    graph = Graph.read(tflite)
+    plan = plan_memory(graph, lower(graph))
+
+    files: dict[str, bytes | str] = {f"{name}.tflite": tflite}
+    if "int8" in targets:
+        files |= tflite_array(tflite, name)
+    if "c" in targets:
+        files |= _c_files(tflite, graph, plan, name)
+    report = ExportReport(
+        folder=Path(out_dir),
+        name=name,
+        targets=tuple(target for target in TARGETS if target in targets),
+        inputs=tuple(map(Interface.of, graph.inputs)),
+        outputs=tuple(map(Interface.of, graph.outputs)),
+        tflite_bytes=len(tflite),
+        arena_bytes=plan.arena_bytes,
+        arena_lower_bound=plan.lower_bound,
+        layers=tuple(map(_layer, plan.calls)),
+        files=(*files, REPORT_FILE),
+    )
+    write_files(report.folder, {**files, REPORT_FILE: report.json()})
+    return report
+
+
+def generate_c(tflite: bytes, out_dir: str | Path, name: str = "model") -> list[Path]:
+    """Write `NAME.c`, `NAME.h` and the kernel library that they call.
+
+    Args:
+        tflite: content of an int8 `.tflite` file.
+        out_dir: made if missing.
+        name: prefix of the files and of every C name.
+
+    Returns:
+        The files written: the source, the header, and `tern/` with the library's sources of the same version.
+
+    Raises:
+        ExportError: if an operator is not supported (all of them are named), or the folder cannot be written.
+    """
+    c_source.check_name(name)
+    graph = Graph.read(tflite)
+    return write_files(Path(out_dir), _c_files(tflite, graph, plan_memory(graph, lower(graph)), name))
+
+
+def tflite_array(tflite: bytes, name: str) -> dict[str, str]:
+    """The `.tflite` as a C array, for runtimes that interpret it on the chip.
+
+    Args:
+        tflite: the file's content.
+        name: prefix of the files and C names.
+
+    Returns:
+        The text of `NAME_tflite.h` and `NAME_tflite.c`, by file name.
+    """
+    symbol = f"{name}_tflite"
+    guard = f"{symbol.upper()}_H"
+    declaration = f"const unsigned char {symbol}[{len(tflite)}]"
+    head = (
+        f"/* {_origin(tflite, name)} */\n#ifndef {guard}\n#define {guard}\n\n"
+        f"#define {name.upper()}_TFLITE_BYTES {len(tflite)}\n\n"
+        '#ifdef __cplusplus\nextern "C" {\n#endif\n'
+        f"/* A flatbuffer, aligned to 16 bytes. */\nextern {declaration};\n"
+        "#ifdef __cplusplus\n}\n#endif\n#endif\n"
+    )
+    aligned = c_source.c_array(f"__attribute__((aligned(16))) {declaration}", np.frombuffer(tflite, np.uint8))
+    return {f"{symbol}.h": head, f"{symbol}.c": f'#include "{symbol}.h"\n\n{aligned}\n'}
+
+
+def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None) -> bytes:
+    if isinstance(model, bytes | bytearray | str | Path):
+        if calibration is not None:
+            raise ExportError("a .tflite is calibrated already: leave the calibration data out")
+        if isinstance(model, bytes | bytearray):
+            return bytes(model)
+        try:
+            return Path(model).read_bytes()
+        except OSError as error:
+            raise ExportError(f"cannot read {model}: {error.strerror}") from error
+    if calibration is None:
+        raise ExportError("a Keras model needs calibration data: 100 to 500 real samples, scaled as in training")
+    from tflite_export.conversion import convert  # loads Keras and TensorFlow: seconds that a .tflite does not need
+
+    return convert(model, calibration)
+
+
+def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[str, bytes | str]:
+    origin = _origin(tflite, name)
+    runtime = [*(micro_dir() / "include").glob("*.h"), *(micro_dir() / "src").glob("*.[ch]")]
+    return {
+        f"{name}.h": c_source.header(name, graph, plan, origin),
+        f"{name}.c": c_source.source(name, graph, plan, origin),
+        **{f"{RUNTIME_FOLDER}/{path.name}": path.read_bytes() for path in sorted(runtime)},
+    }
+
+
+def _origin(tflite: bytes, name: str) -> str:
+    digest = hashlib.sha256(tflite).hexdigest()[:16]
+    return f"Generated by tern-keras {version()} from {name}.tflite (sha256 {digest}...). Do not edit."
+
+
+def _layer(call: KernelCall) -> LayerReport:
+    weight_bytes = sum(c.data.nbytes for c in call.constants() if c.role in ("weights", "plus", "minus"))
+    constant_bytes = sum(c.data.nbytes for c in call.constants()) - weight_bytes
+    macs, density = 0, None
+    weights = call.op.inputs[1] if call.weight_format else None
+    if weights is not None and weights.data is not None:
+        channels = weights.shape[CHANNEL_AXES[call.op.name]]
+        macs = call.output.size * (weights.size // channels)
+        density = float(np.count_nonzero(weights.data) / weights.size)
+    return LayerReport(
+        op=call.op.name,
+        name=call.output.name,
+        kernel=call.function,
+        weights=call.weight_format,
+        input_shape=call.inputs[0].shape,
+        output_shape=call.output.shape,
+        macs=macs,
+        density=density,
+        weight_bytes=weight_bytes,
+        constant_bytes=constant_bytes + sum(tensor.size for tensor in tensors_in_flash([call])),
+    )

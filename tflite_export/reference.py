@@ -1,0 +1,55 @@
+"""The int8 model in TFLite's own reference kernels: what every artefact must equal, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from tflite_export.errors import ExportError
+
+
+class Reference:
+    """LiteRT's interpreter with the BUILTIN_REF resolver.
+
+    The default resolver's XNNPACK kernels differ from it by a unit in the last place here and there.
+
+    Args:
+        tflite: content of a `.tflite` file with int8 inputs and outputs and a batch of one.
+
+    Raises:
+        ExportError: if LiteRT refuses the file.
+    """
+
+    def __init__(self, tflite: bytes) -> None:
+        try:
+            self._interpreter = Interpreter(
+                model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ExportError(f"LiteRT refuses the model: {error}") from error
+        self._inputs = self._interpreter.get_input_details()
+        self._outputs = self._interpreter.get_output_details()
+
+    def __call__(self, samples: np.ndarray, progress: Callable[[int], None] | None = None) -> np.ndarray:
+        """Run samples.
+
+        Args:
+            samples: int8, shape (samples, bytes): a row is all inputs of a sample, one after the other.
+            progress: called with the number of samples done.
+
+        Returns:
+            int8, shape (samples, bytes): a row is all outputs, one after the other.
+        """
+        splits = np.cumsum([np.prod(detail["shape"]) for detail in self._inputs])[:-1]
+        rows = []
+        for count, sample in enumerate(samples, 1):
+            for detail, values in zip(self._inputs, np.split(sample, splits), strict=True):
+                self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+            self._interpreter.invoke()
+            rows.append([self._interpreter.get_tensor(detail["index"]).ravel() for detail in self._outputs])
+            if progress is not None:
+                progress(count)
+        return np.array([np.concatenate(row) for row in rows], np.int8)

@@ -1,0 +1,198 @@
+"""What an export made, and what it costs: kept as `report.json` beside the artefacts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Tensor
+
+REPORT_FILE = "report.json"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An input or output of a model: int8, `real = scale * (q - zero_point)`.
+
+    Attributes:
+        name: the tensor's name.
+        shape: NHWC, a batch of one included.
+        scale: of the quantisation.
+        zero_point: of the quantisation.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Interface:
+        """The interface that a tensor is."""
+        return cls(tensor.name, tensor.shape, tensor.scale, tensor.zero_point)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape))
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """Real values, shape (samples, ...), to int8, shape (samples, size).
+
+        Raises:
+            ExportError: if a sample has another number of values, or one is not a number.
+        """
+        values = np.asarray(values)
+        if values.ndim == 0 or values[:1].size != self.size or len(values) == 0:
+            expected = ", ".join(map(str, self.shape[1:]))
+            raise ExportError(
+                f"the data for '{self.name}' has the shape {values.shape}, expected (samples, {expected})"
+            )
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ExportError(f"the data for '{self.name}' is not made of finite numbers ({values.dtype})")
+        scaled = np.rint(values.reshape(len(values), -1).astype(np.float64) / self.scale) + self.zero_point
+        return np.clip(scaled, -128, 127).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """A kernel call of the generated C.
+
+    Attributes:
+        op: the TFLite operator.
+        name: its output tensor's name.
+        kernel: the C function.
+        weights: "int8", "ternary", "binary" or None.
+        input_shape: of its first input.
+        output_shape: of its output.
+        macs: multiply-accumulates of the convolution or product, padding included; 0 for other operators.
+        density: the fraction of weights that are not zero, or None.
+        weight_bytes: packed weights and levels, as stored.
+        constant_bytes: bias, multipliers and shifts, as stored.
+    """
+
+    op: str
+    name: str
+    kernel: str
+    weights: str | None
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    macs: int
+    density: float | None
+    weight_bytes: int
+    constant_bytes: int
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export made.
+
+    Attributes:
+        folder: where the artefacts are.
+        name: the model's name, the prefix of its files and C names.
+        targets: which artefacts there are: "int8" (`NAME.tflite` and the C array of it), "c".
+        inputs: of the model.
+        outputs: of the model.
+        tflite_bytes: size of the `.tflite` file.
+        arena_bytes: RAM between the layers.
+        arena_lower_bound: the largest sum of tensors that live at the same time.
+        layers: a row a kernel call, in order.
+        files: every file written, relative to `folder`.
+    """
+
+    folder: Path
+    name: str
+    targets: tuple[str, ...]
+    inputs: tuple[Interface, ...]
+    outputs: tuple[Interface, ...]
+    tflite_bytes: int
+    arena_bytes: int
+    arena_lower_bound: int
+    layers: tuple[LayerReport, ...]
+    files: tuple[str, ...]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Flash for packed weights and their levels."""
+        return sum(layer.weight_bytes for layer in self.layers)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Flash for biases, multipliers and shifts."""
+        return sum(layer.constant_bytes for layer in self.layers)
+
+    @property
+    def tflite_path(self) -> Path:
+        """The int8 reference."""
+        return self.folder / f"{self.name}.tflite"
+
+    def json(self) -> str:
+        """The report as JSON, without its folder: artefacts may be moved."""
+        fields = dataclasses.asdict(self)
+        del fields["folder"]
+        return json.dumps(fields, indent=1) + "\n"
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ExportReport:
+        """Read the report of an export.
+
+        Args:
+            folder: where it was exported to, or `folder/NAME` as a prefix of its files.
+
+        Raises:
+            ExportError: if there is none, or it is damaged.
+        """
+        path = Path(folder)
+        path = path if path.is_dir() else path.parent
+        try:
+            fields: dict[str, Any] = _tuples(json.loads((path / REPORT_FILE).read_text()))
+            rows = {"inputs": Interface, "outputs": Interface, "layers": LayerReport}
+            fields |= {key: tuple(row(**values) for values in fields[key]) for key, row in rows.items()}
+            return cls(folder=path, **fields)
+        except OSError as error:
+            raise ExportError(
+                f"{path} holds no export: {REPORT_FILE}: {error.strerror}; run tern-keras export"
+            ) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ExportError(f"{path / REPORT_FILE} is damaged ({error}); run tern-keras export again") from error
+
+    def table(self) -> Table:
+        """The layers as a table for the terminal."""
+        table = Table(title=f"{self.name}: {', '.join(self.targets)}", title_justify="left")
+        for column in ("op", "output", "weights", "kernel"):
+            table.add_column(column)
+        for column in ("MACs", "density", "weight bytes", "other constants"):
+            table.add_column(column, justify="right")
+        for layer in self.layers:
+            table.add_row(
+                layer.op,
+                "x".join(map(str, layer.output_shape)),
+                layer.weights or "",
+                layer.kernel,
+                f"{layer.macs:,}" if layer.macs else "",
+                "" if layer.density is None else f"{layer.density:.2f}",
+                f"{layer.weight_bytes:,}" if layer.weight_bytes else "",
+                f"{layer.constant_bytes:,}" if layer.constant_bytes else "",
+            )
+        table.add_section()
+        macs = sum(layer.macs for layer in self.layers)
+        table.add_row("total", "", "", "", f"{macs:,}", "", f"{self.weight_bytes:,}", f"{self.constant_bytes:,}")
+        table.caption = f"arena {self.arena_bytes:,} bytes, .tflite {self.tflite_bytes:,} bytes"
+        table.caption_justify = "left"
+        return table
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has no tuples: give them back to the dataclasses."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value

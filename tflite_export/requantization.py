@@ -1,0 +1,136 @@
+"""The integers that TFLite derives from a file's float scales when it prepares a model.
+
+Each function repeats TFLite's own arithmetic, float or double, in its order of operations: a multiplier that is off
+by one in its last bit changes outputs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Op, Tensor
+
+ADD_LEFT_SHIFT = 20
+# Below it every int32 scales to less than a half.
+FLOAT64_MINIMUM_SHIFT = -63
+_SOFTMAX_INTEGER_BITS = 5
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """A real multiplier as `multiplier * 2^(shift - 31)`, multiplier in [2^30, 2^31) (TFLite QuantizeMultiplier).
+
+    Args:
+        real: not negative.
+
+    Returns:
+        (multiplier, shift); (0, 0) where the product would always round to zero.
+
+    Raises:
+        ExportError: if it is too large for the kernels: 2^30 or more.
+
+    Example:
+        >>> from tflite_export.requantization import quantize_multiplier
+        >>> quantize_multiplier(0.75)
+        (1610612736, 0)
+    """
+    if not 0 <= real < 2.0**30:
+        raise ExportError(f"the scales need a multiplier of {real:g}, which no kernel can apply")
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return multiplier, shift
+
+
+def channel_multipliers(
+    source: Tensor, weights: Tensor, target: Tensor, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers of a convolution: scale(input) * scale(weights) / scale(output), one an output channel.
+
+    Returns:
+        (int32, int8), shape (channels,): `multiplier * 2^(shift - 31)`.
+    """
+    scales = np.broadcast_to(_scales(weights), channels).astype(np.float64)
+    pairs = [quantize_multiplier(float(real)) for real in source.scale * scales / target.scale]
+    return np.array([pair[0] for pair in pairs], np.int32), np.array([pair[1] for pair in pairs], np.int8)
+
+
+def float64_multipliers(
+    source: Tensor, weights: Tensor, target: Tensor, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers of FULLY_CONNECTED, where LiteRT's reference kernel multiplies by a float64.
+
+    Where the weights have one scale for all outputs, it multiplies the scales of input and weights in float32 first
+    (GetQuantizedConvolutionMultipler).
+
+    Returns:
+        (uint64, int8), shape (channels,): the float64 is `multiplier * 2^(shift - 53)`, bit for bit.
+    """
+    scales = _scales(weights)
+    if scales.size == 1:
+        reals = np.full(channels, float(np.float32(source.scale) * scales[0]) / target.scale)
+    else:
+        reals = source.scale * scales.astype(np.float64) / target.scale
+    mantissas, shifts = np.frexp(reals)
+    if shifts.max() > 30:
+        raise ExportError(f"the scales of {weights} need a multiplier of {reals.max():g}, which no kernel can apply")
+    negligible = shifts < FLOAT64_MINIMUM_SHIFT
+    multipliers = np.where(negligible, 0, np.ldexp(mantissas, 53)).astype(np.uint64)
+    return multipliers, np.where(negligible, 0, shifts).astype(np.int8)
+
+
+def _scales(weights: Tensor) -> np.ndarray:
+    assert weights.quantization is not None
+    return weights.quantization.scales
+
+
+def activation_range(op: Op, target: Tensor) -> tuple[int, int]:
+    """The int8 clamp of a fused activation (TFLite CalculateActivationRangeQuantized)."""
+    activation = op.options.get("fused_activation_function", "NONE")
+    bounds = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+    if activation not in bounds:
+        raise ExportError(f"{op} has the fused activation {activation}, which is not supported")
+    low, high = (_quantized(bound, target) for bound in bounds[activation])
+    return (-128 if low is None else max(-128, low)), (127 if high is None else min(127, high))
+
+
+def _quantized(bound: float | None, target: Tensor) -> int | None:
+    if bound is None:
+        return None
+    ratio = np.float32(bound) / np.float32(target.scale)
+    return target.zero_point + int(math.copysign(math.floor(abs(float(ratio)) + 0.5), ratio))
+
+
+def mean_multiplier(source: Tensor, target: Tensor, count: int) -> tuple[int, int]:
+    """scale(input) / scale(output) / count, divided in integers as TFLite's QuantizedMeanOrSum does."""
+    multiplier, shift = quantize_multiplier(source.scale / target.scale)
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << extra) // count, shift - extra
+
+
+def add_multipliers(sources: tuple[Tensor, Tensor], target: Tensor) -> list[tuple[int, int]]:
+    """(multiplier, shift) of both inputs and of the output of an ADD."""
+    twice_maximum = 2.0 * max(tensor.scale for tensor in sources)
+    inputs = [quantize_multiplier(tensor.scale / twice_maximum) for tensor in sources]
+    return [*inputs, quantize_multiplier(twice_maximum / (2.0**ADD_LEFT_SHIFT * target.scale))]
+
+
+def softmax_parameters(beta: float, source: Tensor) -> tuple[int, int, int]:
+    """(multiplier, shift, difference_minimum) of a SOFTMAX (TFLite PreprocessSoftmaxScaling, CalculateInputRadius)."""
+    fraction_bits = 31 - _SOFTMAX_INTEGER_BITS
+    real = min(beta * source.scale * 2.0**fraction_bits, 2.0**31 - 1)
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier //= 2
+        shift += 1
+    if shift < 0:
+        raise ExportError(f"softmax of {source} has the scale {source.scale:g}, too small to tell inputs apart")
+    radius = (2**_SOFTMAX_INTEGER_BITS - 1) * 2.0**fraction_bits / 2.0**shift
+    return multiplier, shift, -math.floor(radius)

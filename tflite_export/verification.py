@@ -1,0 +1,141 @@
+"""Whether the artefacts compute what the int8 reference computes, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from tflite_export.errors import ExportError
+from tflite_export.host import HostModel
+from tflite_export.reference import Reference
+from tflite_export.report import ExportReport
+
+
+@dataclass(frozen=True)
+class ArtefactCheck:
+    """One artefact on the given samples.
+
+    Attributes:
+        artefact: what ran, and where.
+        different: samples with an output that is not the reference's, bit for bit.
+        accuracy: the fraction of samples whose largest output is their label; None without labels.
+    """
+
+    artefact: str
+    different: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The outcome of `verify`.
+
+    Attributes:
+        samples: how many were compared.
+        checks: the reference first, then every artefact.
+    """
+
+    samples: int
+    checks: tuple[ArtefactCheck, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every output of every artefact equals the reference's."""
+        return all(check.different == 0 for check in self.checks)
+
+    def table(self) -> Table:
+        """The checks as a table for the terminal."""
+        table = Table(title=f"{self.samples:,} samples against the int8 reference", title_justify="left")
+        table.add_column("artefact")
+        table.add_column("samples that differ", justify="right")
+        table.add_column("accuracy", justify="right")
+        for check in self.checks:
+            accuracy = "" if check.accuracy is None else f"{check.accuracy:.2%}"
+            table.add_row(check.artefact, str(check.different), accuracy)
+        return table
+
+
+def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.ndarray | None = None) -> VerifyReport:
+    """Run every artefact of an export on the same samples and compare with LiteRT's reference kernels.
+
+    Args:
+        report: of the export.
+        x: real-valued samples, scaled as in training, shape (samples, *input shape); a list for several inputs.
+        y: labels, integers of shape (samples,); None to compare outputs alone.
+
+    Returns:
+        Differences and accuracies, an artefact each.
+
+    Raises:
+        ExportError: if the data does not fit the model, an artefact is missing, or no C compiler is installed.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> from tflite_export import export, verify
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> verify(export(model, tempfile.mkdtemp(), calibration=samples), samples).ok
+        True
+    """
+    samples = quantize_inputs(report, x)
+    expected = reference_outputs(report, samples)
+    checks = [ArtefactCheck("int8 in LiteRT's reference kernels", 0, accuracy(report, expected, y))]
+    if "c" in report.targets:
+        outputs = HostModel(report)(samples)
+        checks.append(ArtefactCheck("C on the host", count_different(outputs, expected), accuracy(report, outputs, y)))
+    return VerifyReport(len(samples), tuple(checks))
+
+
+def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Real samples as the model's int8 inputs.
+
+    Args:
+        report: of the export.
+        x: as in `verify`.
+
+    Returns:
+        int8, shape (samples, bytes of all inputs).
+
+    Raises:
+        ExportError: if the data does not fit the inputs.
+    """
+    arrays = [np.asarray(array) for array in (x if isinstance(x, list | tuple) else [x])]
+    if len(arrays) != len(report.inputs) or len({array.shape[:1] for array in arrays}) != 1:
+        raise ExportError(
+            f"the model has {len(report.inputs)} inputs: give {len(report.inputs)} arrays of the same length"
+        )
+    rows = [interface.quantize(array) for interface, array in zip(report.inputs, arrays, strict=True)]
+    return np.concatenate(rows, axis=1)
+
+
+def reference_outputs(report: ExportReport, samples: np.ndarray) -> np.ndarray:
+    """What LiteRT's reference kernels compute: int8, shape (samples, bytes of all outputs)."""
+    try:
+        return Reference(report.tflite_path.read_bytes())(samples)
+    except OSError as error:
+        raise ExportError(f"cannot read {report.tflite_path}: {error.strerror}; export the model again") from error
+
+
+def count_different(outputs: np.ndarray, expected: np.ndarray) -> int:
+    """Samples in which any byte differs."""
+    return int(np.any(outputs != expected, axis=1).sum())
+
+
+def accuracy(report: ExportReport, outputs: np.ndarray, y: np.ndarray | None) -> float | None:
+    """The fraction of samples whose largest output is their label; None without labels.
+
+    Raises:
+        ExportError: if the labels are not one integer a sample, or the model has several outputs.
+    """
+    if y is None:
+        return None
+    labels = np.asarray(y)
+    if labels.shape != (len(outputs),) or labels.dtype.kind not in "iu" or len(report.outputs) != 1:
+        raise ExportError(
+            f"the labels have the shape {labels.shape} and type {labels.dtype}: give an integer a sample, "
+            "for a model with one output"
+        )
+    return float(np.mean(np.argmax(outputs, axis=1) == labels))
