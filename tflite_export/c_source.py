@@ -156,7 +156,7 @@ def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
     for step, call in enumerate(plan.calls):
         arguments = [f"&op{step}"] + [_pointer(tensor, plan, several) for tensor in (*call.inputs, call.output)]
         lines.append(f"    status = {call.function}({', '.join(arguments)});")
-        lines.append("    if (status != TERN_OK) return status;")
+        lines.append("    if (status != TERN_OK) return (int)status;")
     if not any(location.place == "arena" for location in plan.locations.values()):
         lines.insert(7, "    (void)a;")
     return "\n".join([*lines, "    return TERN_OK;", "}", ""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def load_data(path: Path) -> tuple[np.ndarray | list[np.ndarray], np.ndarray | N
             several = [arrays[f"x{i}"] for i in range(len(arrays.files)) if f"x{i}" in arrays]
     except OSError as error:
         raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:  # not an array file, or one that needs pickle
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:  # not an array file, or one that needs pickle
         raise ExportError(f"{path} is not a .npz or .npy file of plain arrays") from error
     if not several:
         raise ExportError(f"{path} holds no samples: name the array x (x0, x1, ... for several inputs)")

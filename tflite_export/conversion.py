@@ -16,8 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import keras
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 import tern_keras
 from tflite_export.errors import ExportError
@@ -50,8 +52,12 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
         ['FULLY_CONNECTED']
     """
     _check_model(model)
+    _check_layers(model)
     samples = _check_calibration(model, calibration)
-    stock = tern_keras.finalize(model)
+    try:
+        stock = tern_keras.finalize(model)
+    except (TypeError, ValueError) as error:
+        raise ExportError(str(error)) from error
     if keras.config.backend() == "tensorflow":
         return _convert_here(stock, samples)
     return _convert_in_child(stock, samples)
@@ -70,6 +76,24 @@ def _check_model(model: keras.Model) -> None:
             raise ExportError(
                 f"the input '{tensor.name}' has the shape {tensor.shape}: fix every dimension but the batch"
             )
+
+
+def _check_layers(model: keras.Model) -> None:
+    """Refuse what is known to crash the converter, where an exception would be wanted."""
+    loops = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.RNN) and not layer.unroll]
+    if loops:
+        raise ExportError(
+            f"the model '{model.name}' holds recurrent layers that loop, which the converter cannot make int8: "
+            f"{', '.join(loops)}; build them with unroll=True"
+        )
+
+
+def _layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
+    """Every layer, those of nested models and wrappers too, with its index in its model, name and type."""
+    for index, layer in enumerate(model.layers):
+        yield layer, f"layer {index} '{layer.name}' ({type(layer).__name__})"
+        for inner in layer._flatten_layers(include_self=False, recursive=True):
+            yield inner, f"layer {index} '{layer.name}': '{inner.name}' ({type(inner).__name__})"
 
 
 def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -99,31 +123,48 @@ def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np
 def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     import tensorflow as tf
 
-    # A fixed batch of one: with a free batch, Flatten becomes SHAPE, STRIDED_SLICE and PACK.
-    inputs = [keras.Input(batch_shape=(1, *tensor.shape[1:]), name=tensor.name) for tensor in model.inputs]
+    # A fixed batch of one: with a free batch, Flatten becomes SHAPE, STRIDED_SLICE and PACK. TensorFlow orders inputs
+    # by name: numbered names keep them in the model's order.
+    names = [f"input{i:03}_{tensor.name}" for i, tensor in enumerate(model.inputs)]
+    inputs = [
+        keras.Input(batch_shape=(1, *tensor.shape[1:]), name=name)
+        for name, tensor in zip(names, model.inputs, strict=True)
+    ]
     outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([row[None] for row in rows] for rows in zip(*samples, strict=True))
+    converter.representative_dataset = lambda: (
+        {name: row[None] for name, row in zip(names, rows, strict=True)} for rows in zip(*samples, strict=True)
+    )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     with _quiet() as log:
         try:
-            return converter.convert()
+            return _in_the_models_order(converter.convert())
         except Exception as error:  # the converter raises whatever its passes raise
             raise ExportError(_explain(model, f"{error}\n{log()}")) from error
+
+
+def _in_the_models_order(tflite: bytes) -> bytes:
+    """The file with its inputs and outputs in the Keras model's order, which only its signature knows."""
+    packed = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    subgraph, signature = packed.subgraphs[0], packed.signatureDefs[0]
+    inputs = [entry.tensorIndex for entry in sorted(signature.inputs, key=lambda entry: entry.name)]
+    # named output_0, output_1, ...
+    outputs = [entry.tensorIndex for entry in sorted(signature.outputs, key=lambda e: int(e.name.rsplit(b"_", 1)[1]))]
+    if (inputs, outputs) == (list(subgraph.inputs), list(subgraph.outputs)):
+        return tflite
+    subgraph.inputs, subgraph.outputs = inputs, outputs
+    builder = flatbuffers.Builder(len(tflite))
+    builder.Finish(packed.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def _explain(model: keras.Model, text: str) -> str:
     """The converter's report, as the layers of the model that its words name."""
     refused = sorted(set(re.findall(r"tf\.[A-Z]\w+", text)))
-    leaves = list(model._flatten_layers(include_self=False, recursive=True))
-    named = [
-        f"layer {index} '{layer.name}' ({type(layer).__name__})"
-        for index, layer in enumerate(leaves)
-        if re.search(rf"\b{re.escape(layer.name)}\b", text)
-    ]
+    named = [what for layer, what in _layers(model) if re.search(rf"\b{re.escape(layer.name)}\b", text)]
     first = next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
     lines = [f"TensorFlow's converter cannot make the model '{model.name}' int8: {first[:300]}"]
     if named:

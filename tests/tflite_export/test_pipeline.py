@@ -1,0 +1,202 @@
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_networks import random_network
+from tflite_builder import OpSpec, TensorSpec, build_model
+
+from tflite_export import ExportError, ExportReport, export, generate_c, verify
+from tflite_export.c_source import check_name
+from tflite_export.files import write_files
+from tflite_export.host import HostModel, aligned_bytes
+from tflite_export.pipeline import tflite_array
+from tflite_export.toolchain import host_compiler
+
+HOUSE_FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2")
+SEEDS = range(12)
+
+
+def _dense(weights: np.ndarray) -> bytes:
+    outputs, inputs = weights.shape
+    tensors = [
+        TensorSpec("x", (1, inputs), 0.5, 3),
+        TensorSpec("w", weights.shape, 0.25, 0, weights),
+        TensorSpec("y", (1, outputs), 0.75, -5),
+    ]
+    return build_model(tensors, [OpSpec("FULLY_CONNECTED", ["x", "w", ""], ["y"])], ["x"], ["y"])
+
+
+def _real(report: ExportReport, count: int = 16) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [
+        (rng.integers(-128, 128, (count, *tensor.shape[1:])) - tensor.zero_point) * tensor.scale
+        for tensor in report.inputs
+    ]
+
+
+def test_artefacts_and_report(tmp_path: Path) -> None:
+    model = random_network(4)
+    report = export(model, tmp_path, name="net")
+    assert report.tflite_path.read_bytes() == model
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(
+        report.files
+    )
+    assert {"net.c", "net.h", "net.tflite", "net_tflite.c", "net_tflite.h", "tern/tern.h"} <= set(report.files)
+    assert ExportReport.load(tmp_path) == report
+    assert ExportReport.load(tmp_path / "net") == report
+    assert verify(report, _real(report)).ok
+
+
+def test_byte_identical(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        export(random_network(7), tmp_path / name)
+    for path in (tmp_path / "a").rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("levels", "weight_format", "expected_bytes"),
+    [
+        ([-127, 0, 127], "ternary", 3 * (64 // 4 + 2)),
+        ([-5, 0, 9], "ternary", 3 * (64 // 4 + 2)),
+        ([-127, 127], "binary", 3 * (64 // 8 + 2)),
+        (range(-9, 10), "int8", 3 * 64),
+    ],
+)
+def test_weights_are_packed_by_their_values(tmp_path: Path, levels, weight_format: str, expected_bytes: int) -> None:
+    weights = np.random.default_rng(0).choice(np.array(levels, np.int8), (3, 64))
+    (layer,) = export(_dense(weights), tmp_path).layers
+    assert (layer.weights, layer.weight_bytes, layer.macs) == (weight_format, expected_bytes, 192)
+    assert layer.constant_bytes == 3 * (8 + 1)  # a float64 multiplier's significand and its shift
+    assert layer.density == np.count_nonzero(weights) / 192
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_generated_c_is_free_of_warnings(require_tool, tmp_path: Path, compiler: str) -> None:
+    require_tool(compiler)
+    for seed in SEEDS:
+        generate_c(random_network(seed), tmp_path, f"net{seed}")
+        export(random_network(seed), tmp_path, targets=["int8"], name=f"net{seed}")
+    for source in tmp_path.glob("*.c"):
+        command = [compiler, *HOUSE_FLAGS, "-fsyntax-only", f"-I{tmp_path / 'tern'}", source]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_generated_headers_are_cpp(require_tool, tmp_path: Path) -> None:
+    require_tool("g++")
+    export(random_network(3), tmp_path, name="net")
+    (tmp_path / "user.cpp").write_text(
+        '#include "net.h"\n#include "net_tflite.h"\nint main() { return NET_ARENA_BYTES < 0; }\n'
+    )
+    subprocess.run(
+        ["g++", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path / 'tern'}", "-fsyntax-only", tmp_path / "user.cpp"],
+        check=True,
+    )
+
+
+def test_tflite_as_a_c_array(tmp_path: Path) -> None:
+    model = random_network(5)
+    write_files(tmp_path, tflite_array(model, "net"))
+    program = '#include <stdio.h>\n#include <stdint.h>\n#include "net_tflite.h"\nint main(void) {\n'
+    program += "    if ((uintptr_t)net_tflite % 16 != 0) return 1;\n"
+    program += "    fwrite(net_tflite, 1, NET_TFLITE_BYTES, stdout);\n    return 0;\n}\n"
+    (tmp_path / "main.c").write_text(program)
+    subprocess.run([*host_compiler(), *HOUSE_FLAGS, "main.c", "net_tflite.c", "-o", "main"], cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout == model
+
+
+def test_bad_pointers_are_refused(tmp_path: Path) -> None:
+    report = export(_dense(np.eye(4, dtype=np.int8)), tmp_path)
+    invoke = HostModel(report)._invoke
+    x, y, arena = np.zeros(4, np.int8), np.zeros(4, np.int8), aligned_bytes(report.arena_bytes + 16)
+    pointers = x.ctypes.data, y.ctypes.data, arena.ctypes.data
+    assert invoke(*pointers) == 0
+    for missing in range(3):
+        assert invoke(*(None if i == missing else pointer for i, pointer in enumerate(pointers))) == 1
+    assert invoke(*pointers[:2], pointers[2] + 1) == 2
+
+
+def test_all_that_is_not_supported_is_named_at_once(tmp_path: Path) -> None:
+    tensors = [TensorSpec(f"t{i}", (1, 2, 2, 4), 0.5, 0) for i in range(3)] + [
+        TensorSpec("float", (1, 2, 2, 4), dtype="float32"),
+        TensorSpec("out", (1, 2, 2, 4), 0.5, 0),
+    ]
+    ops = [
+        OpSpec("MUL", ["t0", "t0"], ["t1"]),
+        OpSpec("MAX_POOL_2D", ["t1"], ["t2"], {"filterHeight": 1, "filterWidth": 1}),
+        OpSpec("SUB", ["t2", "t0"], ["float"]),
+        OpSpec("SOFTMAX", ["float"], ["out"]),
+    ]
+    with pytest.raises(ExportError) as caught:
+        export(build_model(tensors, ops, ["t0"], ["out"]), tmp_path)
+    message = str(caught.value)
+    assert "op 0 MUL 't1': no kernel" in message
+    assert "op 2 SUB 'float': no kernel" in message
+    assert "op 3 SOFTMAX 'out': tensor 3 'float' (float32 1x2x2x4) is not int8" in message
+    assert "MAX_POOL_2D 't2'" not in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_float_model_is_refused(tmp_path: Path) -> None:
+    tensors = [TensorSpec(name, (1, 4), dtype="float32") for name in "xy"]
+    model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"])
+    with pytest.raises(ExportError, match=r"model's input tensor 0 'x' .* is not int8"):
+        export(model, tmp_path)
+
+
+def test_batches_are_refused(tmp_path: Path) -> None:
+    tensors = [TensorSpec("x", (2, 4), 0.1, 0), TensorSpec("y", (2, 4), 1 / 256, -128)]
+    with pytest.raises(ExportError, match="batch of 2, not 1"):
+        export(build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"]), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "my-model", "tern", "tern_net", "a b", "é"])
+def test_names_that_c_refuses(name: str) -> None:
+    with pytest.raises(ExportError, match="cannot name a model"):
+        check_name(name)
+
+
+def test_unknown_target(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="unknown target fpga; known are int8, c"):
+        export(random_network(0), tmp_path, targets=["c", "fpga"])
+
+
+def test_keras_model_needs_calibration_and_a_tflite_none(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="leave the calibration data out"):
+        export(random_network(0), tmp_path, calibration=np.zeros((3, 4), np.float32))
+    with pytest.raises(ExportError, match="needs calibration data"):
+        export(object(), tmp_path)  # type: ignore[arg-type]
+
+
+def test_missing_model_file(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"absent\.tflite: No such file"):
+        export(tmp_path / "absent.tflite", tmp_path / "out")
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ExportError, match="cannot write to .*choose another output folder"):
+        export(random_network(0), tmp_path / "file" / "out")
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept.txt").write_text("old")
+    with pytest.raises(ExportError, match="cannot write"):
+        write_files(tmp_path, {"fresh.txt": "new", "kept.txt/under/a/file": "new"})
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["kept.txt"]
+    assert (tmp_path / "kept.txt").read_text() == "old"
+
+
+def test_damaged_report(tmp_path: Path) -> None:
+    report = export(random_network(0), tmp_path)
+    (tmp_path / "report.json").write_text('{"name": 3')
+    with pytest.raises(ExportError, match=r"report\.json is damaged"):
+        ExportReport.load(tmp_path)
+    with pytest.raises(ExportError, match="holds no export"):
+        ExportReport.load(tmp_path / "tern")
+    (tmp_path / "model.c").unlink()
+    with pytest.raises(ExportError, match=r"files of the export are missing: .*model\.c"):
+        HostModel(report)

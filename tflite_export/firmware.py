@@ -1,0 +1,220 @@
+"""Building a bare-metal image that streams samples through a generated model."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from tflite_export.boards import Board
+from tflite_export.elf import SectionSizes, section_sizes
+from tflite_export.errors import ExportError
+from tflite_export.micro_sources import micro_dir
+from tflite_export.toolchain import Toolchain, find_toolchain
+
+_FIRMWARE_SOURCES = ("main.c", "counter.c", "memory.c", "semihosting.c", "startup.c")
+_INSTRUCTIONS_PER_SECOND = 10**9  # of QEMU with -icount shift=0
+# GNU ld: region `RAM' overflowed by 8 bytes. LLD: section '.bss' will not fit in region 'RAM': overflowed by 8 bytes
+_OVERFLOW = re.compile(r"region [`'](\w+)':? overflowed by (\d+) byte")
+
+
+@dataclass(frozen=True)
+class ModelInterface:
+    """How a generated model is called.
+
+    Attributes:
+        name: Its function is ``NAME_invoke``, declared in ``NAME.h``.
+        input_bytes: The size of each input. One input and one output are passed as plain pointers, else as arrays
+            of pointers.
+        output_bytes: The size of each output.
+        arena_bytes: The size of the arena.
+
+    Example:
+        >>> ModelInterface("digits", input_bytes=(64,), output_bytes=(10,), arena_bytes=512).sample_bytes
+        64
+    """
+
+    name: str
+    input_bytes: tuple[int, ...]
+    output_bytes: tuple[int, ...]
+    arena_bytes: int
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of all inputs."""
+        return sum(self.input_bytes)
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes of all outputs."""
+        return sum(self.output_bytes)
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A built image.
+
+    Attributes:
+        elf: The executable.
+        board: The board that it is for.
+        compiler: ``"gcc"`` or ``"zig"``.
+        interface: The model's interface.
+        model_sizes: Bytes of the model alone, with the kernels that it uses: the image without startup, input and
+            output, buffers and the compiler's run-time library.
+    """
+
+    elf: Path
+    board: Board
+    compiler: str
+    interface: ModelInterface
+    model_sizes: SectionSizes
+
+
+def build_firmware(
+    sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    board: Board,
+    interface: ModelInterface,
+    out: Path,
+    compiler: str | None = None,
+    optimize: str = "-O2",
+) -> Firmware:
+    """Compile a model and link it with the firmware of a board.
+
+    Args:
+        sources: The generated C file and the kernel library's.
+        include_dirs: Where their headers are.
+        board: The board.
+        interface: The model's interface.
+        out: The executable to write; its folder is made if it is missing.
+        compiler: ``"gcc"``, ``"zig"``, or None for what is installed.
+        optimize: The compiler's optimisation flag.
+
+    Returns:
+        The image.
+
+    Raises:
+        ExportError: No compiler is installed, the sources do not compile, the image does not fit the board's
+            memories, or `out` cannot be written. Nothing is written then.
+    """
+    toolchain = find_toolchain(board.core, compiler)
+    micro = micro_dir()
+    out = out.resolve()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".firmware.", dir=out.parent) as folder:
+            build = Path(folder)
+            (build / "glue.c").write_text(glue_source(interface))
+            (build / "memory.ld").write_text(memory_script(board))
+
+            model = build / "model.o"
+            _compile_model(toolchain, sources, include_dirs, f"{interface.name}_invoke", optimize, model)
+            objects = [model]
+            for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware")]:
+                objects.append(build / f"firmware_{source.stem}.o")
+                flags = (optimize, *_defines(board))
+                toolchain.compile(source, objects[-1], [micro / "firmware", *include_dirs], flags)
+
+            image = build / "image.elf"
+            _link(toolchain, objects, image, micro / "firmware" / "link.ld", build, board)
+            sizes = section_sizes([model])
+            image.replace(out)
+    except OSError as error:
+        raise ExportError(f"cannot write {out}: {error.strerror}; choose another output folder") from error
+    return Firmware(out, board, toolchain.name, interface, sizes)
+
+
+def glue_source(interface: ModelInterface) -> str:
+    """The C source that gives the firmware its model: buffers, their sizes and the call."""
+    inputs = _pointers("tern_model_input", interface.input_bytes)
+    outputs = _pointers("tern_model_output", interface.output_bytes)
+    if len(inputs) == len(outputs) == 1:
+        arrays, arguments = "", f"{inputs[0]}, {outputs[0]}"
+    else:
+        arrays = (
+            f"    const int8_t *const inputs[] = {{{', '.join(inputs)}}};\n"
+            f"    int8_t *const outputs[] = {{{', '.join(outputs)}}};\n"
+        )
+        arguments = "inputs, outputs"
+    return f"""#include "tern_model.h"
+#include "{interface.name}.h"
+
+#define ALIGNED __attribute__((aligned(TERN_ALIGNMENT)))
+
+ALIGNED int8_t tern_model_input[{interface.sample_bytes}];
+ALIGNED int8_t tern_model_output[{interface.result_bytes}];
+const uint32_t tern_model_input_bytes = sizeof tern_model_input;
+const uint32_t tern_model_output_bytes = sizeof tern_model_output;
+
+/* C has no arrays of no bytes. */
+static ALIGNED uint8_t arena[{max(1, interface.arena_bytes)}];
+
+int tern_model_invoke(void)
+{{
+{arrays}    return {interface.name}_invoke({arguments}, arena);
+}}
+"""
+
+
+def memory_script(board: Board) -> str:
+    """The part of the linker script that is the board's."""
+    return f"""MEMORY
+{{
+    FLASH (rx) : ORIGIN = {board.flash.origin:#x}, LENGTH = {board.flash.size:#x}
+    RAM (rw)   : ORIGIN = {board.ram.origin:#x}, LENGTH = {board.ram.size:#x}
+}}
+__stack_bytes__ = {board.stack_bytes:#x};
+"""
+
+
+def _pointers(buffer: str, sizes: Sequence[int]) -> list[str]:
+    return [f"{buffer} + {sum(sizes[:i])}" for i in range(len(sizes))]
+
+
+def _firmware_sources(board: Board, folder: Path) -> list[Path]:
+    own = (f"startup_{board.core.architecture}.c", f"counter_{board.core.architecture}.c")
+    return [folder / name for name in (*_FIRMWARE_SOURCES, *own)]
+
+
+def _defines(board: Board) -> tuple[str, ...]:
+    if board.systick_hz == 0:
+        return ()
+    ticks = Fraction(board.systick_hz, _INSTRUCTIONS_PER_SECOND)
+    return (
+        f"-DTERN_SYSTICK_TICKS={ticks.numerator}",
+        f"-DTERN_SYSTICK_INSTRUCTIONS={ticks.denominator}",
+    )
+
+
+def _compile_model(
+    toolchain: Toolchain,
+    sources: Sequence[Path],
+    include_dirs: Sequence[Path],
+    entry: str,
+    optimize: str,
+    target: Path,
+) -> None:
+    objects = []
+    for number, source in enumerate(sources):
+        objects.append(target.parent / f"model_{number}.o")  # sources of one name may lie in several folders
+        toolchain.compile(source, objects[-1], include_dirs, (optimize,))
+    toolchain.combine(objects, target, entry)
+
+
+def _link(toolchain: Toolchain, objects: Sequence[Path], image: Path, script: Path, cwd: Path, board: Board) -> None:
+    try:
+        toolchain.link(objects, image, script, cwd)
+    except ExportError as error:
+        overflows: dict[str, int] = {}
+        for region, excess in _OVERFLOW.findall(str(error)):
+            overflows[region] = max(int(excess), overflows.get(region, 0))
+        if not overflows:
+            raise
+        sizes = {"FLASH": board.flash.size, "RAM": board.ram.size}
+        lacking = " and ".join(f"{n} bytes more {r} than its {sizes[r]}" for r, n in overflows.items())
+        raise ExportError(
+            f"the model does not fit {board.name}: it needs {lacking}; make it smaller or choose a larger board"
+        ) from None

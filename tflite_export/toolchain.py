@@ -1,0 +1,172 @@
+"""Finding and running C compilers: for this machine, and for the boards.
+
+A GCC for the core is taken where one is installed; ``zig cc`` of the package ``ziglang`` is Clang for every core
+with its run-time library and linker, and needs nothing but pip.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tflite_export.boards import Core
+from tflite_export.errors import ExportError
+
+COMPILERS = ("gcc", "zig")
+
+_HOST_COMPILERS = ("cc", "gcc", "clang")
+_COMPILE_FLAGS = (
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
+    "-fomit-frame-pointer",  # the default of GCC, not of Zig
+    "-c",
+)
+# Zig switches undefined-behaviour checks on unless told not to.
+_ZIG_COMPILE_FLAGS = ("-fno-sanitize=undefined",)
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
+    """Run a program to its end.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Its working folder.
+
+    Returns:
+        What it wrote to the standard output.
+
+    Raises:
+        ExportError: The program is missing or failed; the message ends with its own words.
+
+    Example:
+        >>> run(["echo", "hello"]).strip()
+        'hello'
+    """
+    words = [str(word) for word in command]
+    try:
+        result = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ExportError(f"cannot run {words[0]}: {error.strerror}") from error
+    if result.returncode != 0:
+        said = (result.stderr or result.stdout).strip()
+        raise ExportError(f"{words[0]} failed with status {result.returncode}: {' '.join(words)}\n{said}")
+    return result.stdout
+
+
+def host_compiler() -> tuple[str, ...]:
+    """The command of a C compiler for this machine: ``cc``, ``gcc``, ``clang`` or else ``zig cc``.
+
+    Raises:
+        ExportError: There is none.
+    """
+    for name in _HOST_COMPILERS:
+        if path := shutil.which(name):
+            return (path,)
+    if zig := _zig():
+        return zig
+    raise ExportError("no C compiler for this machine: install gcc or clang, or `pip install ziglang`")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler for one core.
+
+    Attributes:
+        name: ``"gcc"`` or ``"zig"``.
+        command: The program with the core's flags.
+        compile_flags: What compiling takes besides.
+        libraries: The run-time library, which 64-bit division needs, as a linker's flags.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    compile_flags: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+    def compile(
+        self, source: Path, target: Path, include_dirs: Sequence[Path] = (), flags: Sequence[str] = ("-O2",)
+    ) -> None:
+        """Compile a C file to an object file.
+
+        Args:
+            source: The C file.
+            target: The object file.
+            include_dirs: Where to look for headers.
+            flags: Optimisation, defines and the like.
+
+        Raises:
+            ExportError: with the compiler's own words.
+        """
+        includes = [f"-I{folder}" for folder in include_dirs]
+        run([*self.command, *_COMPILE_FLAGS, *self.compile_flags, *flags, *includes, source, "-o", target])
+
+    def link(self, objects: Sequence[Path], target: Path, script: Path, cwd: Path) -> None:
+        """Link an executable, without the sections that nothing uses.
+
+        Args:
+            objects: Object files.
+            target: The executable.
+            script: The linker script.
+            cwd: The folder to run in: where the script's ``INCLUDE`` looks.
+
+        Raises:
+            ExportError: with the linker's own words.
+        """
+        flags = ("-nostdlib", "-Wl,--gc-sections", "-T", str(script))
+        run([*self.command, *flags, *objects, *self.libraries, "-o", target], cwd)
+
+    def combine(self, objects: Sequence[Path], target: Path, entry: str) -> None:
+        """Link object files to one object file that holds only what the function `entry` uses.
+
+        Raises:
+            ExportError: with the linker's own words.
+        """
+        flags = ("-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{entry}")
+        run([*self.command, *flags, *objects, "-o", target])
+
+
+def find_toolchain(core: Core, compiler: str | None = None) -> Toolchain:
+    """Find a compiler for a core.
+
+    Args:
+        core: The core.
+        compiler: ``"gcc"``, ``"zig"``, or None for the first of the two that is installed.
+
+    Returns:
+        The compiler.
+
+    Raises:
+        ExportError: `compiler` is not one of these, or it is not installed; the message says what to install.
+    """
+    if compiler not in (None, *COMPILERS):
+        raise ExportError(f"unknown compiler {compiler!r}: choose one of {', '.join(COMPILERS)}")
+    if compiler != "zig":
+        for name in core.gcc:
+            if path := shutil.which(name):
+                return Toolchain("gcc", (path, *core.gcc_flags), (), ("-lgcc",))
+    if compiler != "gcc" and (zig := _zig()):
+        return Toolchain("zig", (*zig, *core.zig_flags), _ZIG_COMPILE_FLAGS, ("-lcompiler_rt",))
+    remedies = {"gcc": f"{core.gcc[0]} (Debian: {_debian_package(core)})", "zig": "`pip install ziglang`"}
+    wanted = [remedies[name] for name in COMPILERS if compiler in (None, name)]
+    raise ExportError(f"no {compiler or 'C'} compiler for the {core.name}: install {' or '.join(wanted)}")
+
+
+def _zig() -> tuple[str, ...] | None:
+    if importlib.util.find_spec("ziglang") is None:
+        return None
+    return (sys.executable, "-m", "ziglang", "cc")
+
+
+def _debian_package(core: Core) -> str:
+    return "gcc-" + core.gcc[0].removesuffix("-gcc")
