@@ -14,8 +14,8 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
 
 ADD_LEFT_SHIFT = 20
-# Below it every int32 scales to less than a half.
-FLOAT64_MINIMUM_SHIFT = -63
+# Below it TFLite takes a multiplier for zero.
+MINIMUM_SHIFT = -31
 _SOFTMAX_INTEGER_BITS = 5
 
 
@@ -38,14 +38,14 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     """
     if not 0 <= real < 2.0**30:
         raise ExportError(f"the scales need a multiplier of {real:g}, which no kernel can apply")
+    multiplier, shift = _split(real)
+    return (0, 0) if shift < MINIMUM_SHIFT else (multiplier, shift)
+
+
+def _split(real: float) -> tuple[int, int]:
     mantissa, shift = math.frexp(real)
     multiplier = math.floor(mantissa * 2**31 + 0.5)
-    if multiplier == 2**31:
-        multiplier //= 2
-        shift += 1
-    if shift < -31:
-        return 0, 0
-    return multiplier, shift
+    return (multiplier // 2, shift + 1) if multiplier == 2**31 else (multiplier, shift)
 
 
 def channel_multipliers(
@@ -66,21 +66,14 @@ def float64_multipliers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of FULLY_CONNECTED, where LiteRT's reference kernel multiplies by a float64.
 
-    Where the weights have one scale for all outputs, it multiplies the scales of input and weights in float32 first
-    (GetQuantizedConvolutionMultipler).
-
     Returns:
         (uint64, int8), shape (channels,): the float64 is `multiplier * 2^(shift - 53)`, bit for bit.
     """
-    scales = _scales(weights)
-    if scales.size == 1:
-        reals = np.full(channels, float(np.float32(source.scale) * scales[0]) / target.scale)
-    else:
-        reals = source.scale * scales.astype(np.float64) / target.scale
+    reals = source.scale * np.broadcast_to(_scales(weights), channels).astype(np.float64) / target.scale
     mantissas, shifts = np.frexp(reals)
     if shifts.max() > 30:
         raise ExportError(f"the scales of {weights} need a multiplier of {reals.max():g}, which no kernel can apply")
-    negligible = shifts < FLOAT64_MINIMUM_SHIFT
+    negligible = shifts < MINIMUM_SHIFT
     multipliers = np.where(negligible, 0, np.ldexp(mantissas, 53)).astype(np.uint64)
     return multipliers, np.where(negligible, 0, shifts).astype(np.int8)
 
@@ -118,19 +111,18 @@ def add_multipliers(sources: tuple[Tensor, Tensor], target: Tensor) -> list[tupl
     """(multiplier, shift) of both inputs and of the output of an ADD."""
     twice_maximum = 2.0 * max(tensor.scale for tensor in sources)
     inputs = [quantize_multiplier(tensor.scale / twice_maximum) for tensor in sources]
-    return [*inputs, quantize_multiplier(twice_maximum / (2.0**ADD_LEFT_SHIFT * target.scale))]
+    output = twice_maximum / (2.0**ADD_LEFT_SHIFT * target.scale)
+    if output >= 1:
+        raise ExportError(f"the sum {target} has the scale {target.scale:g}, too small for its inputs'")
+    return [*inputs, quantize_multiplier(output)]
 
 
 def softmax_parameters(beta: float, source: Tensor) -> tuple[int, int, int]:
     """(multiplier, shift, difference_minimum) of a SOFTMAX (TFLite PreprocessSoftmaxScaling, CalculateInputRadius)."""
     fraction_bits = 31 - _SOFTMAX_INTEGER_BITS
     real = min(beta * source.scale * 2.0**fraction_bits, 2.0**31 - 1)
-    mantissa, shift = math.frexp(real)
-    multiplier = math.floor(mantissa * 2**31 + 0.5)
-    if multiplier == 2**31:
-        multiplier //= 2
-        shift += 1
-    if shift < 0:
+    if real <= 1:
         raise ExportError(f"softmax of {source} has the scale {source.scale:g}, too small to tell inputs apart")
+    multiplier, shift = _split(real)
     radius = (2**_SOFTMAX_INTEGER_BITS - 1) * 2.0**fraction_bits / 2.0**shift
     return multiplier, shift, -math.floor(radius)

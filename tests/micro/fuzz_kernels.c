@@ -1,0 +1,313 @@
+/* Calls every kernel with random parameters, good and hostile, on heap blocks of exactly the sizes needed.
+ * Run under the address and undefined behaviour sanitizers: a kernel that accepts parameters must stay within
+ * the blocks, and good parameters it must accept.
+ *
+ * Usage: fuzz_kernels SEED ROUNDS
+ */
+#include "tern.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint64_t state;
+
+static uint32_t next(void) { /* xorshift64* */
+    state ^= state >> 12;
+    state ^= state << 25;
+    state ^= state >> 27;
+    return (uint32_t)((state * UINT64_C(2685821657736338717)) >> 32);
+}
+
+static int32_t between(int32_t low, int32_t high) {
+    return (int32_t)(low + (int64_t)(next() % (uint32_t)((int64_t)high - low + 1)));
+}
+
+static bool one_in(int32_t n) {
+    return between(1, n) == 1;
+}
+
+/* ---- blocks ---- */
+
+#define MAXIMUM_BLOCKS 16
+static void *blocks[MAXIMUM_BLOCKS];
+static int block_count;
+
+static void *block(int64_t bytes) {
+    unsigned char *data = malloc(bytes > 0 ? (size_t)bytes : 1);
+    if (data == NULL || block_count == MAXIMUM_BLOCKS)
+        abort();
+    for (int64_t i = 0; i < bytes; i++)
+        data[i] = (unsigned char)next();
+    return blocks[block_count++] = data;
+}
+
+static void free_blocks(void) {
+    while (block_count > 0)
+        free(blocks[--block_count]);
+}
+
+static int64_t volume(tern_shape shape) {
+    return (int64_t)shape.height * shape.width * shape.channels;
+}
+
+/* ---- parameters that are good ---- */
+
+static tern_shape random_shape(void) {
+    const tern_shape shape = {between(1, 7), between(1, 7), between(1, 9)};
+    return shape;
+}
+
+static tern_window random_window(void) {
+    const tern_window window = {between(1, 5), between(1, 5), between(1, 3), between(1, 3),
+                                between(1, 3), between(1, 3), between(0, 4), between(0, 4)};
+    return window;
+}
+
+static void random_clamp(int32_t *minimum, int32_t *maximum) {
+    *minimum = between(-128, 127);
+    *maximum = between(*minimum, 127);
+}
+
+static tern_requantization random_requantization(int32_t channels) {
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, 30);
+    }
+    tern_requantization result = {one_in(5) ? NULL : block(channels * (int64_t)sizeof(int32_t)),
+                                  multiplier,
+                                  shift,
+                                  between(-128, 127),
+                                  0,
+                                  0};
+    random_clamp(&result.minimum, &result.maximum);
+    return result;
+}
+
+static tern_float64_requantization random_float64_requantization(int32_t channels) {
+    uint64_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        multiplier[i] = one_in(9) ? 0 : (uint64_t)1 << 52 | (uint64_t)(next() & 0xfffff) << 32 | next();
+        shift[i] = (int8_t)between(-31, 30);
+    }
+    tern_float64_requantization result = {one_in(5) ? NULL : block(channels * (int64_t)sizeof(int32_t)),
+                                          multiplier,
+                                          shift,
+                                          between(-128, 127),
+                                          0,
+                                          0};
+    random_clamp(&result.minimum, &result.maximum);
+    return result;
+}
+
+static tern_weights random_weights(int32_t bits, int32_t rows, int64_t weights_in_row, int32_t channels) {
+    tern_weights weights = {block(rows * ((weights_in_row * bits + 7) / 8)), NULL, NULL};
+    if (bits != 8) {
+        weights.plus = block(channels);
+        weights.minus = block(channels);
+    }
+    return weights;
+}
+
+/* ---- hostile ones ---- */
+
+static const int32_t not_sizes[] = {INT32_MIN, INT32_MIN + 1, -65536, -129, -1, 0};
+static const int32_t extremes[] = {INT32_MIN, INT32_MIN + 1, -65536, -129,    -1,       0,
+                                   1,         128,           65536,  1 << 30, INT32_MAX};
+
+/* Overwrites one of a row of int32 fields that a block's size depends on: must be refused. */
+static void spoil_size(int32_t *fields, int32_t count) {
+    fields[between(0, count - 1)] = not_sizes[between(0, 5)];
+}
+
+/* Overwrites one of a row of other int32 fields: may be accepted, but then the blocks must do. */
+static void spoil_value(int32_t *fields, int32_t count) {
+    fields[between(0, count - 1)] = extremes[between(0, 10)];
+}
+
+/* Of parameters that begin with two shapes and a window: the sizes are 8 fields, the steps and paddings 6. */
+static void spoil_window(int32_t *sizes, int32_t *steps) {
+    if (one_in(2))
+        spoil_size(sizes, 8);
+    else
+        spoil_value(steps, 6);
+}
+
+/* ---- one call of each kernel; the status that it returned ---- */
+
+static const int32_t bits_of[] = {8, 2, 1};
+
+typedef tern_status conv2d(const tern_conv2d_params *, const int8_t *, int8_t *);
+static conv2d *const conv2ds[] = {tern_conv2d_int8_ref, tern_conv2d_ternary_ref, tern_conv2d_binary_ref};
+
+static tern_status call_conv2d(bool hostile) {
+    const int32_t format = between(0, 2), groups = between(1, 3);
+    tern_conv2d_params p = {random_shape(),
+                            random_shape(),
+                            random_window(),
+                            between(1, 5),
+                            between(-128, 127),
+                            {NULL, NULL, NULL},
+                            {NULL, NULL, NULL, 0, 0, 0}};
+    p.input.channels = groups * p.kernel_channels;
+    p.output.channels = groups * between(1, 4);
+    p.weights =
+        random_weights(bits_of[format], p.output.channels,
+                       (int64_t)p.window.height * p.window.width * p.kernel_channels, p.output.channels);
+    p.requantization = random_requantization(p.output.channels);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return conv2ds[format](&p, input, output);
+}
+
+typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
+static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
+                                        tern_depthwise_conv2d_binary_ref};
+
+static tern_status call_depthwise(bool hostile) {
+    const int32_t format = between(0, 2);
+    tern_depthwise_conv2d_params p = {random_shape(),     random_shape(),     random_window(),
+                                      between(-128, 127), {NULL, NULL, NULL}, {NULL, NULL, NULL, 0, 0, 0}};
+    p.output.channels = p.input.channels * between(1, 3);
+    p.weights = random_weights(bits_of[format], p.window.height * p.window.width, p.output.channels,
+                               p.output.channels);
+    p.requantization = random_requantization(p.output.channels);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return depthwises[format](&p, input, output);
+}
+
+typedef tern_status connected(const tern_fully_connected_params *, const int8_t *, int8_t *);
+static connected *const connecteds[] = {tern_fully_connected_int8_ref, tern_fully_connected_ternary_ref,
+                                        tern_fully_connected_binary_ref};
+
+static tern_status call_fully_connected(bool hostile) {
+    const int32_t format = between(0, 2);
+    tern_fully_connected_params p = {between(1, 3),      between(1, 40),     between(1, 20),
+                                     between(-128, 127), {NULL, NULL, NULL}, {NULL, NULL, NULL, 0, 0, 0}};
+    p.weights = random_weights(bits_of[format], p.outputs, p.inputs, p.outputs);
+    p.requantization = random_float64_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.input_zero_point, 1);
+    return connecteds[format](&p, input, output);
+}
+
+static tern_status call_pool(bool hostile) {
+    tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
+    p.window.dilation_height = p.window.dilation_width = 1;
+    p.window.pad_top = between(0, p.window.height - 1);
+    p.window.pad_left = between(0, p.window.width - 1);
+    p.output.height = between(1, (p.input.height - 1 + p.window.pad_top) / p.window.stride_height + 1);
+    p.output.width = between(1, (p.input.width - 1 + p.window.pad_left) / p.window.stride_width + 1);
+    p.output.channels = p.input.channels;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return (one_in(2) ? tern_max_pool2d_ref : tern_average_pool2d_ref)(&p, input, output);
+}
+
+static tern_status call_mean(bool hostile) {
+    tern_mean_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                          {0, 0, 0, 0},
+                          between(-128, 127),
+                          between(-128, 127),
+                          between(0, INT32_MAX),
+                          between(-31, 30)};
+    int64_t size = 1, kept = 1;
+    for (int i = 0; i < TERN_MAX_RANK; i++) {
+        p.reduced[i] = (uint8_t)between(0, 1);
+        size *= p.shape[i];
+        kept *= p.reduced[i] ? 1 : p.shape[i];
+    }
+    const int8_t *input = block(size);
+    int8_t *output = block(kept);
+    if (hostile && one_in(2))
+        spoil_size(p.shape, TERN_MAX_RANK);
+    else if (hostile)
+        spoil_value(&p.input_zero_point, 4);
+    return tern_mean_ref(&p, input, output);
+}
+
+static tern_status call_add(bool hostile) {
+    tern_add_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                         {{0, 0, 0, 0}, {0, 0, 0, 0}},
+                         {between(-128, 127), between(-128, 127)},
+                         {between(0, INT32_MAX), between(0, INT32_MAX)},
+                         {between(-31, 0), between(-31, 0)},
+                         between(0, 22),
+                         between(-128, 127),
+                         between(0, INT32_MAX),
+                         between(-31, 0),
+                         0,
+                         0};
+    random_clamp(&p.minimum, &p.maximum);
+    int8_t *inputs[2];
+    for (int i = 0; i < 2; i++) {
+        int32_t size = 1;
+        for (int d = TERN_MAX_RANK - 1; d >= 0; d--) {
+            const bool broadcast = one_in(3);
+            p.strides[i][d] = broadcast ? 0 : size;
+            size *= broadcast ? 1 : p.shape[d];
+        }
+        inputs[i] = block(size);
+    }
+    int8_t *output = block((int64_t)p.shape[0] * p.shape[1] * p.shape[2] * p.shape[3]);
+    if (hostile)
+        spoil_value(p.zero_point, 2), spoil_value(&p.left_shift, 6);
+    return tern_add_ref(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_softmax(bool hostile) {
+    tern_softmax_params p = {between(1, 3), between(1, 50), between(0, INT32_MAX), between(0, 31), 0};
+    p.difference_minimum = -((31 << 26) >> p.shift);
+    const int8_t *input = block((int64_t)p.rows * p.depth);
+    int8_t *output = block((int64_t)p.rows * p.depth);
+    if (hostile)
+        spoil_value(&p.multiplier, 3);
+    return tern_softmax_ref(&p, input, output);
+}
+
+static tern_status call_reshape(bool hostile) {
+    const tern_reshape_params p = {hostile ? not_sizes[between(0, 5)] : between(1, 99)};
+    const int8_t *input = block(p.size);
+    int8_t *output = block(p.size);
+    return tern_reshape_ref(&p, input, output);
+}
+
+typedef tern_status call(bool hostile);
+static call *const calls[] = {call_conv2d, call_depthwise, call_fully_connected, call_pool,
+                              call_mean,   call_add,       call_softmax,         call_reshape};
+
+int main(int argc, char **argv) {
+    if (argc != 3)
+        return 2;
+    state = strtoull(argv[1], NULL, 10) * 2 + 1;
+    const long rounds = strtol(argv[2], NULL, 10);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        for (long round = 0; round < rounds; round++) {
+            const tern_status status = calls[i](false);
+            free_blocks();
+            if (status != TERN_OK) {
+                fprintf(stderr, "kernel %zu, round %ld: good parameters refused with %d\n", i, round,
+                        (int)status);
+                return 1;
+            }
+            (void)calls[i](true);
+            free_blocks();
+        }
+    }
+    return 0;
+}

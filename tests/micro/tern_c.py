@@ -1,0 +1,246 @@
+"""The C library built for this machine, and its interface in ctypes: structures as in tern.h, arrays as NumPy's."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from ctypes import POINTER, Structure, byref, c_int8, c_int32, c_uint8, c_void_p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy_kernels import Float64Requantization, Requantization, Window
+
+MICRO = Path(__file__).resolve().parents[2] / "micro"
+SOURCES = sorted((MICRO / "src").glob("*.c"))
+WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror")
+
+OK, ERROR_NULL, ERROR_ALIGNMENT, ERROR_SHAPE, ERROR_PARAMETER = range(5)
+
+Dimensions = c_int32 * 4
+Pair = c_int32 * 2
+
+
+class Shape(Structure):
+    _fields_ = [(name, c_int32) for name in ("height", "width", "channels")]
+
+
+class Weights(Structure):
+    _fields_ = [("data", c_void_p), ("plus", c_void_p), ("minus", c_void_p)]
+
+
+class RequantizationParams(Structure):
+    """tern_requantization and tern_float64_requantization, which differ in the type of the multipliers."""
+
+    _fields_ = [
+        ("bias", c_void_p),
+        ("multiplier", c_void_p),
+        ("shift", c_void_p),
+        ("zero_point", c_int32),
+        ("minimum", c_int32),
+        ("maximum", c_int32),
+    ]
+
+
+class WindowParams(Structure):
+    _fields_ = [
+        (name, c_int32)
+        for name in ("height", "width", "stride_height", "stride_width", "dilation_height", "dilation_width",
+                     "pad_top", "pad_left")
+    ]  # fmt: skip
+
+
+class Conv2dParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("kernel_channels", c_int32),
+        ("input_zero_point", c_int32),
+        ("weights", Weights),
+        ("requantization", RequantizationParams),
+    ]
+
+
+class DepthwiseConv2dParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("input_zero_point", c_int32),
+        ("weights", Weights),
+        ("requantization", RequantizationParams),
+    ]
+
+
+class FullyConnectedParams(Structure):
+    _fields_ = [
+        ("rows", c_int32),
+        ("inputs", c_int32),
+        ("outputs", c_int32),
+        ("input_zero_point", c_int32),
+        ("weights", Weights),
+        ("requantization", RequantizationParams),
+    ]
+
+
+class Pool2dParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("minimum", c_int32),
+        ("maximum", c_int32),
+    ]
+
+
+class MeanParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("reduced", c_uint8 * 4),
+        ("input_zero_point", c_int32),
+        ("output_zero_point", c_int32),
+        ("multiplier", c_int32),
+        ("shift", c_int32),
+    ]
+
+
+class AddParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("strides", Dimensions * 2),
+        ("zero_point", Pair),
+        ("multiplier", Pair),
+        ("shift", Pair),
+        *((name, c_int32) for name in ("left_shift", "output_zero_point", "output_multiplier", "output_shift",
+                                       "minimum", "maximum")),
+    ]  # fmt: skip
+
+
+class ReshapeParams(Structure):
+    _fields_ = [("size", c_int32)]
+
+
+class SoftmaxParams(Structure):
+    _fields_ = [(name, c_int32) for name in ("rows", "depth", "multiplier", "shift", "difference_minimum")]
+
+
+PARAMS: dict[str, type[Structure]] = {
+    **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in ("int8", "ternary", "binary")},
+    **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in ("int8", "ternary", "binary")},
+    **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in ("int8", "ternary", "binary")},
+    "tern_max_pool2d_ref": Pool2dParams,
+    "tern_average_pool2d_ref": Pool2dParams,
+    "tern_mean_ref": MeanParams,
+    "tern_add_ref": AddParams,
+    "tern_reshape_ref": ReshapeParams,
+    "tern_softmax_ref": SoftmaxParams,
+}
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """Compiles all sources into a shared object with the host's compiler and loads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "libtern.so"
+        compiler = ["cc"] if shutil.which("cc") else [sys.executable, "-m", "ziglang", "cc"]
+        command = [*compiler, *WARNINGS, "-O2", "-fPIC", "-shared", f"-I{MICRO / 'include'}", *map(str, SOURCES)]
+        subprocess.run([*command, "-o", str(path)], check=True)
+        return ctypes.CDLL(str(path))
+
+
+def call(name: str, params: Structure, *inputs: np.ndarray, output: tuple[int, ...]) -> np.ndarray:
+    """Calls a kernel, asserts its success and that it wrote its output and nothing behind."""
+    buffers = [np.ascontiguousarray(x, np.int8) for x in inputs]
+    size = int(np.prod(output))
+    written = []
+    for guard in (-77, 77):
+        out = np.full(size + 16, guard, np.int8)
+        status = status_of(name, params, *buffers, out)
+        assert status == OK, f"{name} returned {status}"
+        assert (out[size:] == guard).all(), f"{name} wrote behind its output"
+        written.append(out[:size])
+    np.testing.assert_array_equal(written[0], written[1], err_msg=f"{name} left a part of its output unwritten")
+    return written[0].reshape(output)
+
+
+def status_of(name: str, params: Structure | None, *buffers: np.ndarray | None) -> int:
+    """Calls a kernel and returns its status; None is a null pointer."""
+    if params is not None:
+        assert isinstance(params, PARAMS[name])
+    pointers = [None if x is None else x.ctypes.data_as(POINTER(c_int8)) for x in buffers]
+    return getattr(library(), name)(None if params is None else byref(params), *pointers)
+
+
+def make(kind: type[Structure], *values: Any, **fields: Any) -> Any:
+    """A structure that keeps alive what it is made of: assigning a nested one only copies its bytes."""
+    params = kind(*values, **fields)
+    params.made_of = (values, fields)
+    return params
+
+
+def pointer(array: np.ndarray | None, dtype: Any) -> c_void_p | None:
+    """The address of an array's copy of `dtype`; the pointer keeps the copy alive."""
+    return None if array is None else np.ascontiguousarray(array, dtype).ctypes.data_as(c_void_p)
+
+
+def window(spec: Window) -> WindowParams:
+    return WindowParams(*spec.kernel, *spec.stride, *spec.dilation, *spec.pad)
+
+
+def packed(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Packs rows of codes, the first in the lowest bits, every row from a byte on."""
+    rows = np.pad(codes, ((0, 0), (0, -codes.shape[1] % (8 // bits))))
+    fields = rows.reshape(len(rows), -1, 8 // bits).astype(np.uint8) << np.arange(0, 8, bits, dtype=np.uint8)
+    return np.bitwise_or.reduce(fields, -1)
+
+
+def weights(kind: str, codes: np.ndarray, plus: np.ndarray | None = None, minus: np.ndarray | None = None) -> Weights:
+    """Weights in one of the formats.
+
+    Args:
+        kind: "int8", "ternary" or "binary".
+        codes: (rows, weights), for int8 the weights themselves, else 1 for plus, -1 for minus, 0 for zero.
+        plus: One level an output channel; int8 needs none.
+        minus: The same.
+    """
+    if kind == "int8":
+        return make(Weights, pointer(codes, np.int8), None, None)
+    data = packed(np.where(codes < 0, 3, codes), 2) if kind == "ternary" else packed(codes > 0, 1)
+    return make(Weights, pointer(data, np.uint8), pointer(plus, np.int8), pointer(minus, np.int8))
+
+
+def requantization(spec: Requantization) -> RequantizationParams:
+    return make(
+        RequantizationParams,
+        pointer(spec.bias, np.int32),
+        pointer(spec.multiplier, np.int32),
+        pointer(spec.shift, np.int8),
+        spec.zero_point,
+        spec.minimum,
+        spec.maximum,
+    )
+
+
+def float64_requantization(spec: Float64Requantization) -> RequantizationParams:
+    fraction, shift = np.frexp(spec.real)
+    vanishing = shift < -31  # no int32 scales to a half
+    fraction, shift = np.where(vanishing, 0, fraction), np.where(vanishing, 0, shift)
+    return make(
+        RequantizationParams,
+        pointer(spec.bias, np.int32),
+        pointer(np.ldexp(fraction, 53), np.uint64),
+        pointer(shift, np.int8),
+        spec.zero_point,
+        spec.minimum,
+        spec.maximum,
+    )
+
+
+def dimensions(*shape: int) -> Any:
+    """Four dimensions, missing leading ones 1."""
+    return Dimensions(*(1,) * (4 - len(shape)), *shape)

@@ -1,0 +1,180 @@
+"""Every kernel refuses null pointers, shapes that do not fit and parameters out of range, and writes nothing then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ctypes import Structure, c_int8
+from typing import Any
+
+import numpy as np
+import pytest
+import tern_c
+from numpy_kernels import Float64Requantization, Requantization, Window
+from tern_c import ERROR_NULL, ERROR_PARAMETER, ERROR_SHAPE, OK, PARAMS, Dimensions, Pair, Shape, dimensions, make
+
+LARGE = 2**31 - 1
+
+
+def good_params(name: str) -> Structure:
+    """Parameters that every kernel accepts for an input (or two) and an output of 16 values."""
+    kind = PARAMS[name]
+    levels = np.array([1, 1, 1, 1])
+    window = tern_c.window(Window((1, 1)))
+    image = {"input": Shape(2, 2, 4), "output": Shape(2, 2, 4), "window": window}
+    weights = {"input_zero_point": 0, "weights": tern_c.weights("ternary", np.ones((4, 16)), levels, -levels)}
+    if kind is tern_c.FullyConnectedParams:
+        spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
+        return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
+    requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
+    if kind is tern_c.Conv2dParams:
+        return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
+    if kind is tern_c.DepthwiseConv2dParams:
+        return make(kind, **image, **weights, requantization=requantization)
+    if kind is tern_c.Pool2dParams:
+        return make(kind, **image, minimum=-128, maximum=127)
+    if kind is tern_c.MeanParams:
+        return make(kind, shape=dimensions(2, 2, 4), multiplier=2**30, shift=1)
+    if kind is tern_c.AddParams:
+        strides = (Dimensions * 2)(Dimensions(16, 8, 4, 1), Dimensions(0, 0, 0, 0))
+        scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
+        limits = {"minimum": -128, "maximum": 127}
+        return make(kind, shape=dimensions(2, 2, 4), strides=strides, left_shift=20, **scale, **limits)
+    return tern_c.ReshapeParams(16) if kind is tern_c.ReshapeParams else tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
+
+
+def buffers(name: str) -> list[np.ndarray]:
+    return [np.ones(16, np.int8) for _ in range(3 if name == "tern_add_ref" else 2)]
+
+
+def changed(params: Any, path: str, value: Any) -> Structure:
+    """Sets a field: `window.height`, `shape[2]`, and in arrays behind a pointer `requantization.shift->0`."""
+    *parents, field = path.split(".")
+    target = params
+    for parent in parents:
+        target = getattr(target, parent)
+    if field.endswith("]"):
+        field, *indices = field.replace("]", "").split("[")
+        array = getattr(target, field)
+        for index in indices[:-1]:
+            array = array[int(index)]
+        array[int(indices[-1])] = value
+    else:
+        setattr(target, field, value)
+    return params
+
+
+CONVS = [name for name in PARAMS if "conv2d" in name]
+CONNECTED = [name for name in PARAMS if "fully_connected" in name]
+PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
+POOLS = [name for name in PARAMS if "pool2d" in name]
+WINDOWED = [*CONVS, *POOLS]
+STEPS = ("stride_height", "stride_width", "dilation_height", "dilation_width")
+
+HOSTILE: list[tuple[list[str], str, Any, int]] = [
+    *((WINDOWED, f"{tensor}.{field}", value, ERROR_SHAPE)
+      for tensor in ("input", "output") for field in ("height", "width", "channels") for value in (0, -1, LARGE)),
+    *((WINDOWED, f"window.{field}", value, ERROR_SHAPE) for field in ("height", "width") for value in (0, -3)),
+    *((WINDOWED, f"window.{field}", value, ERROR_PARAMETER) for field in STEPS for value in (0, -1, -LARGE)),
+    *((WINDOWED, f"window.{field}", -1, ERROR_PARAMETER) for field in ("pad_top", "pad_left")),
+    *((WINDOWED, f"window.{field}", LARGE, ERROR_SHAPE)
+      for field in (*STEPS, "height", "width", "pad_top", "pad_left")),
+    (CONVS[:3], "kernel_channels", 3, ERROR_SHAPE),
+    (CONVS[:3], "kernel_channels", 0, ERROR_SHAPE),
+    (CONVS[:3], "kernel_channels", -4, ERROR_SHAPE),
+    (CONVS[:3], "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
+    (CONVS[3:], "input.channels", 3, ERROR_SHAPE),
+    (POOLS, "output.channels", 3, ERROR_SHAPE),
+    (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing
+    (POOLS, "output.height", 3, ERROR_SHAPE),  # the last one does
+    (POOLS, "window.dilation_width", 2, ERROR_PARAMETER),
+    *((CONNECTED, field, value, ERROR_SHAPE) for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
+      for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")
+      for value in (-129, 128)),
+    ([*CONVS, *CONNECTED], "requantization.maximum", -128 - 1, ERROR_PARAMETER),
+    ([*CONVS, *CONNECTED], "requantization.multiplier", None, ERROR_NULL),
+    ([*CONVS, *CONNECTED], "requantization.shift", None, ERROR_NULL),
+    ([*CONVS, *CONNECTED], "weights.data", None, ERROR_NULL),
+    (PACKED, "weights.plus", None, ERROR_NULL),
+    (PACKED, "weights.minus", None, ERROR_NULL),
+    (POOLS, "minimum", 128, ERROR_PARAMETER),
+    (POOLS, "maximum", -129, ERROR_PARAMETER),
+    *((["tern_mean_ref", "tern_add_ref"], f"shape[{i}]", value, ERROR_SHAPE)
+      for i in range(4) for value in (0, -1, LARGE)),
+    *((["tern_mean_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
+                            "shift": (-32, 31)}.items() for value in values),
+    (["tern_add_ref"], "strides[0][1]", -1, ERROR_SHAPE),
+    (["tern_add_ref"], "strides[0][2]", LARGE, ERROR_SHAPE),
+    *((["tern_add_ref"], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
+      for field, values in {"zero_point": (-129, 128), "multiplier": (-1,), "shift": (1, -32)}.items()
+      for value in values),
+    *((["tern_add_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
+                            "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
+      for value in values),
+    *((["tern_reshape_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_softmax_ref"], field, value, ERROR_SHAPE)
+      for field, values in {"rows": (0, -1, LARGE), "depth": (0, -1, 8192)}.items() for value in values),
+    *((["tern_softmax_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"multiplier": (-1,), "shift": (-1, 32, 31), "difference_minimum": (1, -LARGE - 1)}.items()
+      for value in values if (field, value) != ("difference_minimum", -LARGE - 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_good_parameters_are_good(name: str) -> None:
+    assert tern_c.status_of(name, good_params(name), *buffers(name)) == OK
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_null_pointers(name: str) -> None:
+    assert tern_c.status_of(name, None, *buffers(name)) == ERROR_NULL
+    for i in range(len(buffers(name))):
+        arguments: list[np.ndarray | None] = list(buffers(name))
+        arguments[i] = None
+        assert tern_c.status_of(name, good_params(name), *arguments) == ERROR_NULL
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "status"),
+    [(name, path, value, status) for names, path, value, status in HOSTILE for name in names],
+)
+def test_hostile_parameters(name: str, path: str, value: Any, status: int) -> None:
+    arguments = buffers(name)
+    assert tern_c.status_of(name, changed(good_params(name), path, value), *arguments) == status
+    assert (arguments[-1] == 1).all(), "wrote to the output all the same"
+
+
+def with_channel_values(name: str, multiplier: int, shift: int) -> Structure:
+    params: Any = good_params(name)
+    dtype: Callable[..., Any] = np.uint64 if name in CONNECTED else np.int32
+    good = 2**52 if name in CONNECTED else 2**30
+    params.requantization.multiplier = params.multipliers = tern_c.pointer(np.array([good] * 3 + [multiplier]), dtype)
+    params.requantization.shift = params.shifts = tern_c.pointer(np.array([0, 0, 0, shift]), np.int8)
+    return params
+
+
+@pytest.mark.parametrize("name", [*CONVS, *CONNECTED])
+def test_every_channel_is_checked(name: str) -> None:
+    is_float64 = name in CONNECTED
+    good = [(2**52, -31), (2**53 - 1, 30), (0, 0)] if is_float64 else [(0, -31), (LARGE, 30)]
+    bad = [(2**52 - 1, 0), (2**53, 0), (2**52, 31), (2**52, -32)] if is_float64 else [(-1, 0), (1, 31), (1, -32)]
+    for multiplier, shift in good:
+        assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == OK
+    for multiplier, shift in bad:
+        assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == ERROR_PARAMETER
+
+
+def test_weights_beyond_an_int32() -> None:
+    params: Any = good_params("tern_conv2d_int8_ref")
+    params.input, params.output, params.kernel_channels = Shape(1, 1, 2**16), Shape(1, 1, 2**16), 2**16
+    assert tern_c.status_of("tern_conv2d_int8_ref", params, *buffers("tern_conv2d_int8_ref")) == ERROR_SHAPE
+
+
+def test_int8_weights_need_no_levels() -> None:
+    for name in ("tern_conv2d_int8_ref", "tern_depthwise_conv2d_int8_ref", "tern_fully_connected_int8_ref"):
+        params: Any = good_params(name)
+        params.weights.plus = params.weights.minus = None
+        params.weights.data = params.kept = tern_c.pointer(np.ones(64), c_int8)
+        assert tern_c.status_of(name, params, *buffers(name)) == OK
