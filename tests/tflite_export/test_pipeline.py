@@ -160,7 +160,7 @@ def test_names_that_c_refuses(name: str) -> None:
 
 
 def test_unknown_target(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="unknown target fpga; known are int8, c"):
+    with pytest.raises(ExportError, match=r"unknown target fpga; known are int8, c"):
         export(random_network(0), tmp_path, targets=["c", "fpga"])
 
 
@@ -178,7 +178,7 @@ def test_missing_model_file(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ExportError, match="cannot write to .*choose another output folder"):
+    with pytest.raises(ExportError, match=r"cannot write to .*choose another output folder"):
         export(random_network(0), tmp_path / "file" / "out")
 
 

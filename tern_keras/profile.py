@@ -1,0 +1,196 @@
+"""What a model weighs: bits, density, scales, multiply-accumulates and bytes of every layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from tern_keras.cloning import require_built
+from tern_keras.layers import QUANTIZED_CLASSES
+from tern_keras.layers.base import QuantizedKernel, require_finite
+from tern_keras.levels import FLOAT_BITS, find_quantized
+from tern_keras.quantizers import QuantizedTensor, Quantizer
+
+FLOAT_BYTES = FLOAT_BITS // 8
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One layer with weights.
+
+    Attributes:
+        name: the layer's name.
+        type: its class name.
+        kernel_shape: shape of the kernel, or None for layers without one, such as batch normalisation.
+        method: quantizer ("ttq"), "ternary" or "binary" for a stock layer with such a kernel, else "float32".
+        bits: stored bits a weight.
+        density: share of the weights that are not zero, 0 to 1; None without a kernel.
+        scales: the stored scales; empty for float kernels.
+        macs: multiply-accumulates for one sample, zeros counted; None if the input size is open or without a kernel.
+        weights: number of weights in the papers' sense: kernels and other matrices, no biases.
+        parameters: number of all stored values but the scales.
+        bytes: stored bytes: packed codes, scales, and everything else as float32.
+    """
+
+    name: str
+    type: str
+    kernel_shape: tuple[int, ...] | None
+    method: str
+    bits: int
+    density: float | None
+    scales: tuple[float, ...]
+    macs: int | None
+    weights: int
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """All layers with weights, in the model's order, and their totals.
+
+    Attributes:
+        name: the model's name.
+        layers: one `LayerProfile` a layer.
+    """
+
+    name: str
+    layers: tuple[LayerProfile, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Stored bytes of the model."""
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of the model with every value as float32."""
+        return FLOAT_BYTES * sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates for one sample; None if a layer's are unknown."""
+        macs = [layer.macs for layer in self.layers if layer.kernel_shape is not None]
+        return None if None in macs else sum(count or 0 for count in macs)
+
+    @property
+    def compression(self) -> float:
+        """True compression: float32 bytes over stored bytes, with scales, biases and normalisation as float32."""
+        return self.float_bytes / self.bytes if self.bytes else 1.0
+
+    @property
+    def weights_compression(self) -> float:
+        """Compression as the papers count: 32 · Σ weights / Σ weights · bits, without scales and biases."""
+        bits = sum(layer.weights * layer.bits for layer in self.layers)
+        return FLOAT_BITS * sum(layer.weights for layer in self.layers) / bits if bits else 1.0
+
+
+def profile(model: keras.Model) -> ModelProfile:
+    """Measure every layer of a model: a float one, one in training, or a finalised one.
+
+    Args:
+        model: any built Keras model; a layer called several times counts its multiply-accumulates once.
+
+    Returns:
+        The rows and totals.
+
+    Raises:
+        ValueError: the model is not built, or has NaN or infinite weights.
+
+    Example:
+        >>> from tern_keras.layers import QuantDense
+        >>> model = keras.Sequential([keras.Input((64,)), QuantDense(16, kernel_quantizer="twn")])
+        >>> result = profile(model)
+        >>> result.layers[0].bits, result.bytes, result.macs, result.weights_compression
+        (2, 324, 1024, 16.0)
+    """
+    require_built(model, "profile")
+    rows = []
+    for layer, variables in _own_variables(model):
+        require_finite(layer)
+        rows.append(_kernel_row(layer, variables) if _has_kernel(layer) else _other_row(layer, variables))
+    return ModelProfile(model.name, tuple(rows))
+
+
+def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, list[keras.Variable]]]:
+    """Yield each layer, at any depth, that has weights of its own, quantizers apart."""
+    seen: set[int] = set()
+    for layer in model._flatten_layers(include_self=False):
+        inner = {id(v) for sub in layer._flatten_layers(include_self=False) for v in sub.weights}
+        own = [v for v in layer.weights if id(v) not in inner | seen]
+        seen.update(id(v) for v in own)
+        if own and not isinstance(layer, Quantizer):
+            yield layer, own
+
+
+def _has_kernel(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, tuple(QUANTIZED_CLASSES))
+
+
+def _kernel_row(layer: keras.layers.Layer, variables: list[keras.Variable]) -> LayerProfile:
+    method, quantized = _quantized(layer)
+    shape = tuple(layer.kernel.shape)
+    weights = math.prod(shape)
+    parameters = _count(variables)
+    if quantized is None:
+        bits, scales, codes = FLOAT_BITS, np.empty(0), ops.convert_to_numpy(layer.kernel)
+    else:
+        bits, scales, codes = quantized.bits, quantized.scales, quantized.codes
+    return LayerProfile(
+        name=layer.name,
+        type=type(layer).__name__,
+        kernel_shape=shape,
+        method=method,
+        bits=bits,
+        density=np.count_nonzero(codes) / weights,
+        scales=tuple(float(scale) for scale in scales.ravel()),
+        macs=_macs(layer, weights),
+        weights=weights,
+        parameters=parameters,
+        bytes=math.ceil(bits * weights / 8) + FLOAT_BYTES * (scales.size + parameters - weights),
+    )
+
+
+def _other_row(layer: keras.layers.Layer, variables: list[keras.Variable]) -> LayerProfile:
+    parameters = _count(variables)
+    return LayerProfile(
+        name=layer.name,
+        type=type(layer).__name__,
+        kernel_shape=None,
+        method="float32",
+        bits=FLOAT_BITS,
+        density=None,
+        scales=(),
+        macs=None,
+        weights=_count([v for v in variables if len(v.shape) > 1]),
+        parameters=parameters,
+        bytes=FLOAT_BYTES * parameters,
+    )
+
+
+def _quantized(layer: keras.layers.Layer) -> tuple[str, QuantizedTensor | None]:
+    """Return the name of the layer's method and its quantised kernel, None where it is float."""
+    if isinstance(layer, QuantizedKernel) and layer.kernel_quantizer is not None:
+        return type(layer.kernel_quantizer).__name__.lower(), layer.quantized_kernel()
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    kernel = ops.convert_to_numpy(layer.kernel).astype(np.float32)
+    quantized = find_quantized(kernel, tuple(range(kernel.ndim - (2 if depthwise else 1))))
+    if quantized is None:
+        return "float32", None
+    return ("binary" if quantized.bits == 1 else "ternary"), quantized
+
+
+def _macs(layer: keras.layers.Layer, weights: int) -> int | None:
+    output_shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    positions = output_shape[2:] if channels_first else output_shape[1:-1]
+    return None if None in positions else math.prod(positions) * weights
+
+
+def _count(variables: list[keras.Variable]) -> int:
+    return sum(math.prod(v.shape) for v in variables)

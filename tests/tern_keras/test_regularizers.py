@@ -1,0 +1,129 @@
+import keras
+import numpy as np
+import pytest
+from autodiff import W, close
+from sample_models import JIT
+
+from tern_keras.layers import QuantDense
+from tern_keras.ops import adaptive_penalty
+from tern_keras.quantizers import SQ
+from tern_keras.regularizers import AdaptiveRegularizer
+
+KERNEL = W.reshape(4, 2)
+
+
+def built(layer, inputs=4):
+    layer.build((None, inputs))
+    return layer
+
+
+def train(regularizer, optimizer, steps):
+    """Train one SQ layer whose task is constant: the penalty alone moves it."""
+    layer = QuantDense(8, use_bias=False, kernel_quantizer=SQ(regularizer=regularizer))
+    model = keras.Sequential([keras.Input((8,)), layer])
+    model.compile(optimizer, loss=lambda y, y_pred: 0.0 * keras.ops.sum(y_pred), jit_compile=JIT)
+    x = np.zeros((steps, 8), np.float32)
+    model.fit(x, x, batch_size=1, verbose=0)
+    return layer
+
+
+def test_unbound_uses_statistics():
+    expected = 0.1 * float(adaptive_penalty(KERNEL, np.abs(KERNEL).mean(0), 3 * np.pi / 8, 0.01))
+    close(AdaptiveRegularizer(0.1, 0.01)(KERNEL), expected)
+
+
+def test_bound_reads_the_quantizer_and_leaves_the_original_alone():
+    quantizer = SQ()
+    quantizer.attach(KERNEL)
+    quantizer.mu.assign([[0.4, 0.4]])
+    quantizer.beta.assign(1.2)
+    original = AdaptiveRegularizer(0.1, 0.01)
+    unbound = float(original(KERNEL))
+    close(original.bind(quantizer)(KERNEL), 0.015764412)
+    assert float(original(KERNEL)) == unbound
+
+
+@pytest.mark.parametrize("where", ["quantizer", "layer"])
+def test_layer_binds_it(where):
+    penalty = AdaptiveRegularizer(0.1, 0.01)
+    if where == "quantizer":
+        layer = QuantDense(2, kernel_quantizer=SQ(regularizer=penalty))
+    else:
+        layer = QuantDense(2, kernel_quantizer="sq", kernel_regularizer=penalty)
+    built(layer)
+    layer.kernel.assign(KERNEL)
+    layer.kernel_quantizer.mu.assign([[0.4, 0.4]])
+    layer.kernel_quantizer.beta.assign(1.2)
+    (loss,) = layer.losses
+    close(loss, 0.015764412)
+
+
+def test_adds_to_another_regularizer():
+    layer = built(
+        QuantDense(2, kernel_quantizer=SQ(regularizer=AdaptiveRegularizer(0.1, 0.01)), kernel_regularizer="l2")
+    )
+    alone = built(QuantDense(2, kernel_quantizer=SQ(regularizer=AdaptiveRegularizer(0.1, 0.01))))
+    for each in (layer, alone):
+        each.kernel.assign(KERNEL)
+        each.kernel_quantizer.calibrate(KERNEL)
+    close(layer.losses[0], float(alone.losses[0]) + 0.01 * np.sum(KERNEL**2))
+
+
+def test_one_object_serves_many_layers():
+    penalty = AdaptiveRegularizer(0.1, 0.01)
+    first, second = (built(QuantDense(2, kernel_quantizer=SQ(regularizer=penalty))) for _ in range(2))
+    second.kernel_quantizer.beta.assign(1.5)
+    second.kernel.assign(first.kernel.numpy())
+    second.kernel_quantizer.calibrate(first.kernel)
+    assert float(first.losses[0]) != float(second.losses[0])
+
+
+def test_on_a_stock_layer_and_with_another_quantizer():
+    penalty = AdaptiveRegularizer(0.1, 0.01)
+    stock = built(keras.layers.Dense(2, kernel_regularizer=penalty))
+    other = built(QuantDense(2, kernel_quantizer="twn", kernel_regularizer=penalty))
+    for layer in (stock, other):
+        close(layer.losses[0], float(penalty(layer.kernel)))
+
+
+def test_float32_loss_under_mixed_precision():
+    layer = QuantDense(2, kernel_quantizer=SQ(regularizer=AdaptiveRegularizer(0.1, 0.01)), dtype="mixed_bfloat16")
+    built(layer)
+    assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float32"
+
+
+def test_gamma_alone_turns_a_layer_binary():
+    layer = train(AdaptiveRegularizer(1.0, gamma=1.0), keras.optimizers.Adam(0.01), steps=80)
+    assert float(layer.kernel_quantizer.beta) >= 1.565
+    assert layer.quantized_kernel().bits == 1
+
+
+def test_without_gamma_beta_falls_to_ternary():
+    layer = train(AdaptiveRegularizer(1.0, gamma=0.0), keras.optimizers.Adam(0.05), steps=80)
+    assert float(layer.kernel_quantizer.beta) == pytest.approx(np.pi / 4)
+    assert layer.quantized_kernel().bits == 2
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+def test_beta_stays_in_range_under_huge_steps(gamma):
+    layer = train(AdaptiveRegularizer(100.0, gamma=gamma), keras.optimizers.SGD(10.0), steps=5)
+    beta = float(layer.kernel_quantizer.beta)
+    assert np.float32(np.pi / 4) <= beta <= np.float32(1.5707)
+    assert 1 - 1e-6 <= np.tan(beta) < 2e4
+
+
+def test_without_a_penalty_beta_does_not_move():
+    layer = train(None, keras.optimizers.Adam(0.01), steps=3)
+    assert float(layer.kernel_quantizer.beta) == np.float32(3 * np.pi / 8)
+
+
+def test_config_round_trip():
+    config = keras.regularizers.serialize(AdaptiveRegularizer(0.2, 0.03, p=2))
+    copy = keras.regularizers.deserialize(config)
+    assert (copy.strength, copy.gamma, copy.p) == (0.2, 0.03, 2)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [((-1, 0), "strength"), ((1, -1), "gamma"), ((1, 1, 0.5), "p must")])
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptiveRegularizer(*arguments)

@@ -1,0 +1,58 @@
+"""What holds for the package as a whole: docstring examples, independence of the backend, public names."""
+
+import ast
+import doctest
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tern_keras
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(tern_keras.__path__, "tern_keras."))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    # import_module returns the module also where a function of the same name hides it
+    module = importlib.import_module(name)
+    assert doctest.testmod(sys.modules[module.__name__]).failed == 0
+
+
+def test_there_are_docstring_examples():
+    finder = doctest.DocTestFinder()
+    examples = [test for name in MODULES for test in finder.find(sys.modules[name]) if test.examples]
+    assert len(examples) >= 15
+
+
+def test_no_module_imports_a_backend_or_the_exporter():
+    for path in Path(tern_keras.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.split(".")[0] not in {"tensorflow", "jax", "torch", "tflite_export"}, path
+
+
+def test_public_names():
+    assert tern_keras.__version__ == "0.1.0"
+    for name in tern_keras.__all__:
+        assert hasattr(tern_keras, name)
+    assert callable(tern_keras.profile)
+    assert callable(tern_keras.finalize)
+
+
+def test_backend_follows_keras(tmp_path):
+    script = (
+        "import sys, keras, tern_keras; assert keras.backend.backend() == 'jax'; assert 'tensorflow' not in sys.modules"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(tern_keras.__path__[0]).parent)}
+    pytest.importorskip("jax")
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
