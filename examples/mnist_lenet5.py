@@ -109,7 +109,7 @@ def main() -> None:
     in_keras = float(np.mean(final.predict(x_test, verbose=0).argmax(1) == y_test))
     report = export(final, folder, calibration=x_train[:CALIBRATION_SAMPLES], name="lenet5")
     checked = verify(report, x_test, y_test)
-    console = Console()
+    console = Console(width=None if Console().is_terminal else 140)
     console.print(report.table())
     console.print(checked.table())
     with Progress(console=console, transient=True) as progress:

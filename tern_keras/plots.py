@@ -120,7 +120,7 @@ def _histogram(axis: Axes, layer: QuantizedKernel) -> None:
     codes = layer.quantized_kernel().codes.ravel()
     bins = np.linspace(weights.min(), weights.max(), _BINS)
     sides = [weights[codes == code] for code in _COLOURS]
-    axis.hist(sides, bins, stacked=True, color=list(_COLOURS.values()), label=list(_NAMES.values()))
+    axis.hist(sides, bins.tolist(), stacked=True, color=list(_COLOURS.values()), label=list(_NAMES.values()))
     zeros = np.abs(weights[codes == 0])
     if zeros.size:
         for threshold in (-zeros.max(), zeros.max()):

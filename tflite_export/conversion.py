@@ -12,9 +12,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import flatbuffers
 import keras
@@ -175,9 +175,10 @@ def _explain(model: keras.Model, text: str) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[Any]:
-    """Keep the converter's C++ chatter off the terminal; yields a function that returns what it said."""
-    with tempfile.TemporaryFile() as file:
+def _quiet() -> Iterator[Callable[[], str]]:
+    """Keep the converter's chatter, Python's and C++'s, off the terminal; yields a function that returns it."""
+    with tempfile.TemporaryFile("w+", errors="replace") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         sys.stdout.flush()
         sys.stderr.flush()
         saved = os.dup(1), os.dup(2)
@@ -185,14 +186,14 @@ def _quiet() -> Iterator[Any]:
         os.dup2(file.fileno(), 2)
 
         def said() -> str:
+            file.flush()
             file.seek(0)
-            return file.read().decode("utf-8", "replace")
+            return file.read()
 
         try:
-            yield said
+            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+                yield said
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for target, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, target)
                 os.close(copy)
