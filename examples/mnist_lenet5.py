@@ -15,7 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-import tern_keras
+from tern_keras import finalize, summary
+from tern_keras.layers import QuantConv2D, QuantDense
 from tern_keras.regularizers import AdaptiveRegularizer
 from tflite_export import export, run, verify
 
@@ -35,24 +36,35 @@ def load_mnist(data_dir: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return x_train, y_train.astype("int32"), x_test, y_test.astype("int32")
 
 
-def lenet5() -> keras.Model:
-    """LeNet-5, 6-16-120-84-10: 61,470 weights. Batch-norm folds into the kernels' scales at export."""
-    layers = keras.layers
+def lenet5(quantizer: str) -> keras.Model:
+    """LeNet-5, 6-16-120-84-10, every kernel quantised: 61,470 weights.
 
-    def normalised(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-        return [layer, layers.BatchNormalization(), layers.ReLU()]
-
+    Batch-norm after each layer takes up the scales, TTQ's initial Wp = Wn = 1 among them, and folds away at export.
+    """
+    penalty = AdaptiveRegularizer(strength=0.1, gamma=1e-2) if quantizer.startswith("sq") else None
+    options = {"use_bias": False, "kernel_quantizer": quantizer, "kernel_regularizer": penalty}
+    normalised, relu = keras.layers.BatchNormalization, keras.layers.ReLU
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
-            *normalised(layers.Conv2D(6, 5, padding="same", use_bias=False)),
-            layers.MaxPooling2D(),
-            *normalised(layers.Conv2D(16, 5, use_bias=False)),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            *normalised(layers.Dense(120, use_bias=False)),
-            *normalised(layers.Dense(84, use_bias=False)),
-            layers.Dense(10, activation="softmax"),
+            QuantConv2D(6, 5, padding="same", **options),
+            normalised(),
+            relu(),
+            keras.layers.MaxPooling2D(),
+            QuantConv2D(16, 5, **options),
+            normalised(),
+            relu(),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            QuantDense(120, **options),
+            normalised(),
+            relu(),
+            QuantDense(84, **options),
+            normalised(),
+            relu(),
+            QuantDense(10, **options),
+            normalised(),
+            keras.layers.Softmax(),
         ],
         name="lenet5",
     )
@@ -96,15 +108,12 @@ def main() -> None:
 
     keras.utils.set_random_seed(options.seed)
     x_train, y_train, x_test, y_test = load_mnist(options.data_dir)
-    quantizer = tern_keras.quantizers.get(options.quantizer)
-    if isinstance(quantizer, tern_keras.quantizers.SQ):
-        quantizer.regularizer = AdaptiveRegularizer(strength=0.1, gamma=1e-2)  # of the paper's MNIST runs
-    folder = options.out / type(quantizer).__name__.lower()
-    model = tern_keras.ternarize(lenet5(), quantizer, skip=())
+    folder = options.out / options.quantizer.partition("(")[0]
+    model = lenet5(options.quantizer)
     train(model, x_train, y_train, options.epochs, folder)
-    tern_keras.summary(model)
+    summary(model)
 
-    final = tern_keras.finalize(model)
+    final = finalize(model)
     final.save(folder / "lenet5.keras")
     in_keras = float(np.mean(final.predict(x_test, verbose=0).argmax(1) == y_test))
     report = export(final, folder, calibration=x_train[:CALIBRATION_SAMPLES], name="lenet5")

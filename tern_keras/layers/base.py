@@ -48,6 +48,8 @@ class QuantizedKernel(keras.layers.Layer):
         """Return the layer's and the quantizer's penalties as one, those of SQ bound to the quantizer."""
         penalties = [p for p in (self.kernel.regularizer, quantizer.regularizer) if p is not None]
         if isinstance(quantizer, SQ):
+            # nothing else moves beta, and an optimizer complains of a variable without a gradient
+            quantizer.beta.trainable = any(isinstance(p, AdaptiveRegularizer) for p in penalties)
             penalties = [p.bind(quantizer) if isinstance(p, AdaptiveRegularizer) else p for p in penalties]
         return (lambda kernel: sum(penalty(kernel) for penalty in penalties)) if penalties else None
 

@@ -117,6 +117,14 @@ def test_without_a_penalty_beta_does_not_move():
     assert float(layer.kernel_quantizer.beta) == np.float32(3 * np.pi / 8)
 
 
+@pytest.mark.parametrize("penalised", [True, False])
+def test_beta_trains_only_with_the_penalty(penalised):
+    layer = built(
+        QuantDense(2, kernel_quantizer="sq", kernel_regularizer=AdaptiveRegularizer(0.1, 0.01) if penalised else None)
+    )
+    assert ("beta" in [variable.name for variable in layer.trainable_variables]) == penalised
+
+
 def test_config_round_trip():
     config = keras.regularizers.serialize(AdaptiveRegularizer(0.2, 0.03, p=2))
     copy = keras.regularizers.deserialize(config)
