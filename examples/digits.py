@@ -112,14 +112,14 @@ class Row:
         return sum(check.different for check in self.checked.checks) + self.board.different
 
 
-def results_table(float_accuracy: float, float_bytes: int, rows: list[Row]) -> Table:
+def results_table(float_accuracy: float, weights: int, rows: list[Row]) -> Table:
     """The demo's last word."""
     table = Table(title=f"Handwritten digits, emulated Cortex-M4 ({BOARD})", title_justify="left")
     columns = ("Keras", "LiteRT", "M4", "outputs\nthat differ", "weight\nbytes", "code\nbytes", "arena\nbytes")
     table.add_column("model")
     for column in (*columns, "instructions\nan inference"):
         table.add_column(column, justify="right")
-    table.add_row("float", f"{float_accuracy:.2%}", "", "", "", f"{float_bytes:,}", "", "", "")
+    table.add_row("float", f"{float_accuracy:.2%}", "", "", "", f"{4 * weights:,}", "", "", "")
     for row in rows:
         table.add_row(
             row.name,
@@ -175,7 +175,9 @@ def main() -> None:
     best = max(rows[1:], key=lambda row: row.board.accuracy or 0)
     shutil.copytree(best.report.folder, out / "model", dirs_exist_ok=True)
 
-    console.print(results_table(accuracy(network, x_test, y_test), profile(network).bytes, rows))
+    console.print(
+        results_table(accuracy(network, x_test, y_test), sum(layer.weights for layer in profile(network).layers), rows)
+    )
     console.print(f"Artefacts and pictures are in {out}; the best ternary model, {best.name}, is also in {out}/model:")
     console.print(f"  tern-keras run {out}/model --board {BOARD} --data {out}/test.npz", soft_wrap=True)
     if any(row.different for row in rows):

@@ -8,6 +8,7 @@ Without --data-dir Keras downloads MNIST. Interrupted training goes on at its la
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -91,7 +92,7 @@ def train(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int, folder:
         metrics=["accuracy"],
         jit_compile=False,
     )
-    backup = keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)
+    backup = keras.callbacks.BackupAndRestore(folder / f"backup_{epochs}_epochs")  # deleted when training is through
     model.fit(data, epochs=epochs, callbacks=[backup], verbose=2)
 
 
@@ -108,7 +109,7 @@ def main() -> None:
 
     keras.utils.set_random_seed(options.seed)
     x_train, y_train, x_test, y_test = load_mnist(options.data_dir)
-    folder = options.out / options.quantizer.partition("(")[0]
+    folder = options.out / re.sub(r"\W+", "_", f"{options.quantizer} seed {options.seed}")
     model = lenet5(options.quantizer)
     train(model, x_train, y_train, options.epochs, folder)
     summary(model)

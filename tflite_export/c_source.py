@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Tensor
-from tflite_export.lowering import Constant, Field, KernelCall
+from tflite_export.lowering import Constant, Field, KernelCall, distinct_constants
 from tflite_export.memory import MemoryPlan, tensors_in_flash
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "uint64": "uint64_t"}
-_COLUMNS = 110
+_COLUMNS = 98
 
 
 def check_name(name: str) -> None:
@@ -23,7 +23,7 @@ def check_name(name: str) -> None:
     Raises:
         ExportError: saying what a name may hold.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.startswith("tern"):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name.lower().startswith("tern"):
         raise ExportError(
             f"'{name}' cannot name a model: use letters, digits and _, starting with a letter, but not with tern"
         )
@@ -82,8 +82,10 @@ def source(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
     """
     blocks = [f'/* {origin} */\n#include "{name}.h"\n']
     blocks += [_array(_flash_name(tensor), tensor.data) for tensor in tensors_in_flash(plan.calls)]
-    for step, call in enumerate(plan.calls):
-        blocks.append(_definitions(step, call))
+    names: dict[tuple[str, bytes], str] = {}  # of the arrays, by their content
+    for step, (call, constants) in enumerate(zip(plan.calls, distinct_constants(plan.calls), strict=True)):
+        names |= {constant.key: f"op{step}_{constant.role}" for constant in constants}
+        blocks.append(_definitions(step, call, constants, names))
     blocks.append(_invoke(name, graph, plan))
     return "\n".join(blocks)
 
@@ -96,57 +98,52 @@ def _prototype(name: str, graph: Graph) -> str:
     return f"int {name}_invoke({arguments}, void *arena)"
 
 
-def _definitions(step: int, call: KernelCall) -> str:
-    shapes = [*call.inputs, call.output]
-    title = f"{call.op.name}: {' , '.join(_shape(t) for t in shapes[:-1])} -> {_shape(shapes[-1])}"
-    lines = [f"/* {step}. {title.replace(' , ', ', ')}", f" * {_comment(call.output.name)} */"]
-    lines += [_array(_constant_name(step, constant), constant.data) for constant in call.constants()]
-    lines.append(f"static const {call.struct} op{step} = {{\n{_fields(step, call.fields, 1)}}};\n")
+def _definitions(
+    step: int, call: KernelCall, constants: Sequence[Constant], names: Mapping[tuple[str, bytes], str]
+) -> str:
+    inputs = ", ".join(map(_shape, call.inputs))
+    lines = [f"/* {step}. {call.op.name}: {inputs} -> {_shape(call.output)}", f" * {_comment(call.output.name)} */"]
+    lines += [_array(names[constant.key], constant.data) for constant in constants]
+    lines.append(f"static const {call.struct} op{step} = {{\n{_fields(call.fields, names, 1)}}};\n")
     return "\n".join(lines)
 
 
-def _fields(step: int, fields: Mapping[str, Field], depth: int) -> str:
+def _fields(fields: Mapping[str, Field], names: Mapping[tuple[str, bytes], str], depth: int) -> str:
     indent = "    " * depth
     text = ""
     for key, value in fields.items():
-        if isinstance(value, Mapping):
-            flat = all(isinstance(item, int) for item in value.values())
-            inner = _fields(step, value, depth + 1)
-            if flat:
-                inner = " ".join(line.strip() for line in inner.splitlines()).rstrip(",")
-                text += f"{indent}.{key} = {{{inner}}},\n"
-            else:
-                text += f"{indent}.{key} = {{\n{inner}{indent}}},\n"
+        if not isinstance(value, Mapping):
+            text += f"{indent}.{key} = {_value(value, names)},\n"
+        elif all(isinstance(item, int) for item in value.values()):
+            numbers = ", ".join(f".{inner} = {_value(item, names)}" for inner, item in value.items())
+            text += f"{indent}.{key} = {{{numbers}}},\n"
         else:
-            text += f"{indent}.{key} = {_value(step, value)},\n"
+            text += f"{indent}.{key} = {{\n{_fields(value, names, depth + 1)}{indent}}},\n"
     return text
 
 
-def _value(step: int, value: int | tuple | Constant | None) -> str:
+def _value(value: Field, names: Mapping[tuple[str, bytes], str]) -> str:
     if value is None:
         return "0"
     if isinstance(value, Constant):
-        return _constant_name(step, value)
+        return names[value.key]
     if isinstance(value, tuple):
-        return "{" + ", ".join(_value(step, item) for item in value) + "}"
+        return "{" + ", ".join(_value(item, names) for item in value) + "}"
+    assert isinstance(value, int)
     return _integer(value)
 
 
 def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
     several = len(graph.inputs) > 1 or len(graph.outputs) > 1
-    required = (
-        ["inputs", "outputs"]
-        + [f"inputs[{i}]" for i in range(len(graph.inputs))]
-        + [f"outputs[{i}]" for i in range(len(graph.outputs))]
-        if several
-        else ["input", "output"]
-    )
-    checks = textwrap.fill(
-        " || ".join(f"!{pointer}" for pointer in [*required, "arena"]), _COLUMNS - 12, subsequent_indent=" " * 8
-    )
-    lines = [
-        f"{_prototype(name, graph)} {{",
-        "    int8_t *const a = (int8_t *)arena;",
+    required = ["input", "output", "arena"]
+    if several:
+        required = [f"inputs[{i}]" for i in range(len(graph.inputs))]
+        required = ["inputs", "outputs", "arena", *required, *(f"outputs[{i}]" for i in range(len(graph.outputs)))]
+    checks = textwrap.fill(" || ".join(f"!{pointer}" for pointer in required), _COLUMNS, subsequent_indent=" " * 8)
+    lines = [f"{_prototype(name, graph)} {{"]
+    if any(location.place == "arena" for location in plan.locations.values()):
+        lines.append("    int8_t *const a = (int8_t *)arena;")
+    lines += [
         "    tern_status status;",
         "",
         f"    if ({checks}) return TERN_ERROR_NULL;",
@@ -157,8 +154,6 @@ def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
         arguments = [f"&op{step}"] + [_pointer(tensor, plan, several) for tensor in (*call.inputs, call.output)]
         lines.append(f"    status = {call.function}({', '.join(arguments)});")
         lines.append("    if (status != TERN_OK) return (int)status;")
-    if not any(location.place == "arena" for location in plan.locations.values()):
-        lines.insert(7, "    (void)a;")
     return "\n".join([*lines, "    return TERN_OK;", "}", ""])
 
 
@@ -200,10 +195,6 @@ def _integer(value: int) -> str:
 def _float(value: float) -> str:
     text = np.format_float_scientific(np.float32(value), unique=True)
     return f"{text}f"
-
-
-def _constant_name(step: int, constant: Constant) -> str:
-    return f"op{step}_{constant.role}"
 
 
 def _flash_name(tensor: Tensor) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -90,19 +90,21 @@ def load_data(path: Path) -> tuple[np.ndarray | list[np.ndarray], np.ndarray | N
     try:
         loaded = np.load(path)
         if isinstance(loaded, np.ndarray):
-            return loaded, None
-        with loaded as arrays:
-            y = arrays.get("y")
-            if "x" in arrays:
-                return arrays["x"], y
-            several = [arrays[f"x{i}"] for i in range(len(arrays.files)) if f"x{i}" in arrays]
+            arrays = {"x": loaded}
+        else:
+            with loaded:
+                arrays = {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:  # not an array file, or one that needs pickle
+    except Exception as error:  # whatever numpy's parsers of zip files, headers and pickles raise
         raise ExportError(f"{path} is not a .npz or .npy file of plain arrays") from error
-    if not several:
+    inputs = [arrays["x"]] if "x" in arrays else [arrays[f"x{i}"] for i in range(len(arrays)) if f"x{i}" in arrays]
+    if not inputs:
         raise ExportError(f"{path} holds no samples: name the array x (x0, x1, ... for several inputs)")
-    return several, y
+    for array in (*inputs, *(arrays[name] for name in ("y",) if name in arrays)):
+        if array.ndim == 0:
+            raise ExportError(f"{path} holds a single number where samples or labels are expected")
+    return (inputs[0] if "x" in arrays else inputs), arrays.get("y")
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -125,14 +127,15 @@ def _load_keras(path: Path) -> object:
 
     try:
         return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError) as error:
-        raise ExportError(f"Keras cannot load {path}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever zipfile, json, h5py and the layers' constructors raise
+        reason = (str(error).splitlines() or [""])[0]
+        raise ExportError(f"Keras cannot load {path}: {type(error).__name__}: {reason}") from error
 
 
 def _inspect(options: argparse.Namespace) -> int:
     graph = Graph.read(options.model)
     levels = find_levels(graph)
-    table = Table(title=str(options.model), title_justify="left")
+    table = Table(title=escape(str(options.model)), title_justify="left")
     for column in ("", "operator", "output", "shape", "weights", "levels", "density"):
         table.add_column(column)
     for op in graph.ops:
@@ -142,7 +145,7 @@ def _inspect(options: argparse.Namespace) -> int:
         table.add_row(
             str(op.index),
             op.name,
-            output.name if output else "",
+            escape(output.name) if output else "",
             "x".join(map(str, output.shape)) if output else "",
             _weight_shape(op.inputs),
             "" if found is None else f"{found.bits}-bit {sorted({*found.plus.tolist(), *found.minus.tolist()})}"[:40],
@@ -180,6 +183,8 @@ def _run(options: argparse.Namespace) -> int:
             raise ExportError(f"--samples is {options.samples}: give at least 1")
         x = [array[: options.samples] for array in x] if isinstance(x, list) else x[: options.samples]
         y = None if y is None else y[: options.samples]
+    if options.output is not None and not options.output.parent.is_dir():
+        raise ExportError(f"cannot write {options.output}: its folder does not exist")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{report.name} on {options.board}", total=None)
         result = run(

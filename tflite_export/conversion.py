@@ -22,6 +22,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 import tern_keras
+from tern_keras.cloning import clone_with
 from tflite_export.errors import ExportError
 
 
@@ -53,11 +54,12 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     """
     _check_model(model)
     _check_layers(model)
-    samples = _check_calibration(model, calibration)
     try:
-        stock = tern_keras.finalize(model)
+        stock = _in_float32(tern_keras.finalize(model))
     except (TypeError, ValueError) as error:
         raise ExportError(str(error)) from error
+    _check_interface(stock)
+    samples = _check_calibration(stock, calibration)
     if keras.config.backend() == "tensorflow":
         return _convert_here(stock, samples)
     return _convert_in_child(stock, samples)
@@ -66,11 +68,20 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
 def _check_model(model: keras.Model) -> None:
     if not isinstance(model, keras.Model):
         raise ExportError(f"expected a keras.Model, got {type(model).__name__}")
-    if not model.built or not getattr(model, "inputs", None):
+    if not model.built:
         raise ExportError(f"the model '{model.name}' is not built: give it a keras.Input, or call it on a sample first")
     for variable in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
             raise ExportError(f"the weight '{variable.path}' holds NaN or infinity: training diverged; train it again")
+
+
+def _check_interface(model: keras.Model) -> None:
+    structures = {} if isinstance(model, keras.Sequential) else {"inputs": model.input, "outputs": model.output}
+    for what, structure in structures.items():
+        if isinstance(structure, dict):
+            raise ExportError(
+                f"the model '{model.name}' has a dict of {what}: build it with a list, whose order is fixed"
+            )
     for tensor in model.inputs:
         if None in tensor.shape[1:]:
             raise ExportError(
@@ -97,6 +108,8 @@ def _layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
 
 
 def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    if calibration is None:
+        raise ExportError("there is no calibration data: give 100 to 500 real samples, scaled as in training")
     several = isinstance(calibration, list | tuple)
     arrays = [np.asarray(array) for array in calibration] if several else [np.asarray(calibration)]
     if len(arrays) != len(model.inputs):
@@ -161,17 +174,36 @@ def _in_the_models_order(tflite: bytes) -> bytes:
     return bytes(builder.Output())
 
 
+def _in_float32(model: keras.Model) -> keras.Model:
+    """The model without mixed precision: the converter has no half-precision kernels, and int8 no need of them."""
+    if all(layer.compute_dtype == "float32" for layer, _ in _layers(model)):
+        return model
+    return clone_with(
+        model,
+        lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"}),
+        lambda old, new: new.set_weights(old.get_weights()),
+    )
+
+
 def _explain(model: keras.Model, text: str) -> str:
-    """The converter's report, as the layers of the model that its words name."""
-    refused = sorted(set(re.findall(r"tf\.[A-Z]\w+", text)))
-    named = [what for layer, what in _layers(model) if re.search(rf"\b{re.escape(layer.name)}\b", text)]
+    """The converter's report, in the names of the model's layers.
+
+    A refused operation comes with its place: fused["Erfinv:", "model_1/layer_1/erfinv/Erfinv@..."], where every name
+    has got a number because the model is traced a second time.
+    """
+    places = re.findall(r"""fused\["\w+:", "([^"@]+)@[^"]*"\][^\n]*'(tf\.\w+)' op is neither""", text)
+    components = {component for path, _ in places for component in path.split("/")}
+    components |= {re.sub(r"_\d+$", "", component) for component in components}
     first = next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
-    lines = [f"TensorFlow's converter cannot make the model '{model.name}' int8: {first[:300]}"]
-    if named:
-        lines.append(f"not supported: {', '.join(named)}")
-    if refused:
-        lines.append(f"operations that TFLite lacks: {', '.join(refused)}")
-    return "\n  ".join([*lines, "use supported layers, or unroll recurrent ones (unroll=True)"])
+    named = [what for layer, what in _layers(model) if layer.name in components]
+    lines = [f"TensorFlow's converter cannot make the model '{model.name}' int8"]
+    if places:
+        lines.append(f"operations that TFLite lacks: {', '.join(sorted({name for _, name in places}))}")
+        lines.append(f"in {', '.join(named)}")
+        lines.append("use other layers there")
+    else:
+        lines.append(first[:300])
+    return "\n  ".join(lines)
 
 
 @contextlib.contextmanager
@@ -191,7 +223,8 @@ def _quiet() -> Iterator[Callable[[], str]]:
             return file.read()
 
         try:
-            with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            # not stderr: a logging handler made in here would keep the file, and fail once it is closed
+            with contextlib.redirect_stdout(file):
                 yield said
         finally:
             for target, copy in zip((1, 2), saved, strict=True):
@@ -210,17 +243,31 @@ def _convert_in_child(model: keras.Model, samples: Sequence[np.ndarray]) -> byte
             capture_output=True,
             text=True,
         )
-        if child.returncode:
-            lines = child.stderr.strip().splitlines() or ["no reason given"]
-            raise ExportError(f"the conversion in a TensorFlow process failed: {lines[-1]}")
-        return result.read_bytes()
+        if child.returncode == 0:
+            return result.read_bytes()
+        failure = result.with_suffix(".txt")
+        said = failure.read_text() if failure.exists() else "\n".join(child.stderr.splitlines()[-5:])
+        raise ExportError(said or f"the TensorFlow process that converts ended with status {child.returncode}")
 
 
-def _main(saved: str, data: str, result: str) -> None:
+def _main(saved: str, data: str, result: str) -> int:
+    """What the child process does: convert, or leave the reason why not."""
     with np.load(data) as arrays:
         samples = [arrays[name] for name in arrays.files]
-    Path(result).write_bytes(_convert_here(keras.models.load_model(saved), samples))
+    try:
+        model = keras.models.load_model(saved)
+    except (TypeError, ValueError) as error:
+        reason = f"{str(error).splitlines()[0][:200]}"
+        text = f"the model cannot be loaded for conversion: {reason}; layers of your own need the TensorFlow backend"
+        Path(result).with_suffix(".txt").write_text(text)
+        return 1
+    try:
+        Path(result).write_bytes(_convert_here(model, samples))
+    except ExportError as error:
+        Path(result).with_suffix(".txt").write_text(str(error))
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    sys.exit(_main(*sys.argv[1:]))

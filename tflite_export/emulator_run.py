@@ -29,5 +29,5 @@ def timeout_message(emulator: str, board: str, sample: int, timeout: float) -> s
     """Says that a sample took too long."""
     return (
         f"{emulator} did not finish sample {sample} on {board} within {timeout:g} s: "
-        "allow more time, or check the model for an endless loop"
+        "the model is too large to emulate there, or loops for ever"
     )

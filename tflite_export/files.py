@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping
@@ -35,6 +36,9 @@ def write_files(folder: Path, files: Mapping[str, bytes | str]) -> list[Path]:
             with os.fdopen(handle, "wb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
             Path(temporary).chmod(0o644)  # mkstemp's files are private; artefacts are not
+        for _, target in moves:  # what would stop half-way is looked for before the first file is replaced
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         for source, target in moves:
             source.replace(target)
     except OSError as error:

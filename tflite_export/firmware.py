@@ -116,7 +116,8 @@ def build_firmware(
             for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware")]:
                 objects.append(build / f"firmware_{source.stem}.o")
                 flags = (optimize, *_defines(board))
-                toolchain.compile(source, objects[-1], [micro / "firmware", *include_dirs], flags)
+                # the model's folders first: its header may have the name of one of the firmware's
+                toolchain.compile(source, objects[-1], [*include_dirs, micro / "firmware"], flags)
 
             image = build / "image.elf"
             _link(toolchain, objects, image, micro / "firmware" / "link.ld", build, board)

@@ -29,7 +29,9 @@ def c_sources(report: ExportReport) -> list[Path]:
     """
     if "c" not in report.targets:
         raise ExportError(f"{report.folder} was exported without C: export it with the target c")
-    sources = [report.folder / file for file in report.files if file.endswith(".c") and not file.endswith("_tflite.c")]
+    sources = [
+        report.folder / file for file in report.files if file.endswith(".c") and file != f"{report.name}_tflite.c"
+    ]
     missing = [str(path) for path in sources if not path.is_file()]
     if missing:
         raise ExportError(f"files of the export are missing: {', '.join(missing)}; export the model again")

@@ -7,8 +7,9 @@ A `KernelCall` holds what the C source will hold, as Python values whose names a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from tflite_export.levels import CHANNEL_AXES, Levels, find_levels
 from tflite_export.packing import pack_rows
 
 MAX_RANK = 4
+# The sum of more exponentials than this may overflow the kernel's 12 integer bits.
+SOFTMAX_MAX_DEPTH = 8191
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,11 @@ class Constant:
 
     role: str
     data: np.ndarray
+
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """Equal for arrays that are equal: one copy serves them all."""
+        return self.data.dtype.name, self.data.tobytes()
 
 
 # The value of a struct's field: a number, an array inside the struct, a pointer to a constant (None: null), a struct.
@@ -67,6 +75,19 @@ def _constants(fields: Mapping[str, Field]) -> list[Constant]:
             found.append(value)
         elif isinstance(value, Mapping):
             found += _constants(value)
+    return found
+
+
+def distinct_constants(calls: Sequence[KernelCall]) -> list[list[Constant]]:
+    """For every call those constants that no call before it holds: what flash stores."""
+    seen: set[tuple[str, bytes]] = set()
+    found = []
+    for call in calls:
+        own = {constant.key: constant for constant in reversed(call.constants())}
+        found.append(
+            [constant for constant in call.constants() if constant.key not in seen and own[constant.key] is constant]
+        )
+        seen |= own.keys()
     return found
 
 
@@ -111,6 +132,8 @@ def _interface_problems(graph: Graph) -> list[str]:
                 problems.append(f"the model's {what} {tensor} is not int8")
             elif tensor.quantization is None:
                 problems.append(f"the model's {what} {tensor} has no scale and zero point")
+    if len({tensor.index for tensor in graph.outputs}) < len(graph.outputs):
+        problems.append("an output of the model is listed twice: list it once")
     for tensor in graph.inputs:
         if tensor.shape and tensor.shape[0] != 1:
             problems.append(f"the model's input {tensor} has a batch of {tensor.shape[0]}, not 1")
@@ -143,6 +166,7 @@ def _conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     groups, remainder = divmod(_shape(op, source)["channels"], kernel_channels)
     if remainder or channels % max(groups, 1):
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    _expect_channels(op, target, channels)
     weight_format, packed = _pack(weights, levels, 0)
     return KernelCall(
         op=op,
@@ -169,6 +193,7 @@ def _depthwise_conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     _, height, width, channels = weights.shape
     if weights.shape[0] != 1 or channels % _shape(op, source)["channels"]:
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    _expect_channels(op, target, channels)
     weight_format, packed = _pack(weights, levels, 3)
     return KernelCall(
         op=op,
@@ -274,10 +299,12 @@ def _requantization(
 
 def _pool2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     source, target = _activation(op, 0), op.outputs[0]
-    if (source.scale, source.zero_point) != (target.scale, target.zero_point):
+    _expect_channels(op, target, source.shape[-1])
+    # LiteRT's own tolerance; the kernels do not rescale
+    if abs(source.scale - target.scale) > 1e-6 or source.zero_point != target.zero_point:
         raise ExportError(f"{op}: the scales of {source} and {target} differ")
     minimum, maximum = rq.activation_range(op, target)
-    kernel = (op.options["filter_height"], op.options["filter_width"])
+    kernel = (_positive(op, "filter_height"), _positive(op, "filter_width"))
     return KernelCall(
         op=op,
         function="tern_max_pool2d_ref" if op.name == "MAX_POOL_2D" else "tern_average_pool2d_ref",
@@ -300,8 +327,12 @@ def _mean(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     if axes is None or axes.data is None:
         raise ExportError(f"{op}: its axes are not a constant")
     rank = len(source.shape)
+    if not rank or any(not -rank <= int(axis) < rank for axis in np.ravel(axes.data)):
+        raise ExportError(f"{op}: its axes {np.ravel(axes.data).tolist()} are not dimensions of {source}")
     reduced = {int(axis) % rank for axis in np.ravel(axes.data)}
     count = math.prod(source.shape[axis] for axis in reduced)
+    if target.size * count != source.size:
+        raise ExportError(f"{op}: the mean of {source} over {sorted(reduced)} is not {target}")
     multiplier, shift = rq.mean_multiplier(source, target, count)
     return KernelCall(
         op=op,
@@ -323,6 +354,8 @@ def _mean(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
 def _add(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     sources, target = (_activation(op, 0), _activation(op, 1)), op.outputs[0]
     shape = _full_rank(op, target)
+    if math.prod(np.broadcast_shapes(sources[0].shape, sources[1].shape)) != target.size:
+        raise ExportError(f"{op}: the sum of {sources[0]} and {sources[1]} is not {target}")
     (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
     minimum, maximum = rq.activation_range(op, target)
     return KernelCall(
@@ -365,7 +398,9 @@ def _softmax(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     source, target = _activation(op, 0), op.outputs[0]
     if (target.scale, target.zero_point) != (1 / 256, -128):
         raise ExportError(f"{op}: {target} should have the scale 1/256 and the zero point -128")
-    multiplier, shift, difference_minimum = rq.softmax_parameters(op.options["beta"], source)
+    if not source.shape or source.shape != target.shape or source.shape[-1] > SOFTMAX_MAX_DEPTH:
+        raise ExportError(f"{op}: {source} should have the shape of {target}, at most {SOFTMAX_MAX_DEPTH} values a row")
+    multiplier, shift, difference_minimum = rq.softmax_parameters(_option(op, "beta"), source)
     depth = source.shape[-1]
     return KernelCall(
         op=op,
@@ -383,7 +418,25 @@ def _softmax(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     )
 
 
-# --- shapes and windows
+# --- options, shapes and windows
+
+
+def _option(op: Op, key: str) -> Any:
+    if key not in op.options:
+        raise ExportError(f"{op}: it lacks the option {key}: the file is damaged")
+    return op.options[key]
+
+
+def _positive(op: Op, key: str) -> int:
+    value = _option(op, key)
+    if value < 1:
+        raise ExportError(f"{op}: its {key} is {value}, not at least 1")
+    return value
+
+
+def _expect_channels(op: Op, target: Tensor, channels: int) -> None:
+    if _shape(op, target)["channels"] != channels:
+        raise ExportError(f"{op}: {target} should have {channels} channels")
 
 
 def _shape(op: Op, tensor: Tensor) -> dict[str, int]:
@@ -410,14 +463,16 @@ def _broadcast_strides(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> tuple[
 
 
 def _window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> dict[str, int]:
-    strides = (op.options["stride_h"], op.options["stride_w"])
-    dilations = (op.options.get("dilation_h_factor", 1), op.options.get("dilation_w_factor", 1))
+    strides = (_positive(op, "stride_h"), _positive(op, "stride_w"))
+    dilations = (1, 1)
+    if op.name in CHANNEL_AXES:
+        dilations = (_positive(op, "dilation_h_factor"), _positive(op, "dilation_w_factor"))
     pads = []
     for size, out, kernel, stride, dilation in zip(
         source.shape[1:3], target.shape[1:3], (height, width), strides, dilations, strict=True
     ):
         span = dilation * (kernel - 1) + 1
-        same = op.options["padding"] == "SAME"
+        same = _option(op, "padding") == "SAME"
         expected = -(-size // stride) if same else (size - span) // stride + 1
         if out != expected:
             raise ExportError(f"{op}: {target} should be {expected} long where it is {out}")

@@ -44,13 +44,13 @@ class Interface:
         return int(np.prod(self.shape))
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values, shape (samples, ...), to int8, shape (samples, size).
+        """Real values, shape (samples, *shape[1:]) or (samples, size), to int8, shape (samples, size).
 
         Raises:
-            ExportError: if a sample has another number of values, or one is not a number.
+            ExportError: if the samples have another shape, or one is not a number.
         """
         values = np.asarray(values)
-        if values.ndim == 0 or values[:1].size != self.size or len(values) == 0:
+        if values.shape[1:] not in (self.shape[1:], (self.size,)) or len(values) == 0:
             expected = ", ".join(map(str, self.shape[1:]))
             raise ExportError(
                 f"the data for '{self.name}' has the shape {values.shape}, expected (samples, {expected})"
@@ -74,8 +74,8 @@ class LayerReport:
         output_shape: of its output.
         macs: multiply-accumulates of the convolution or product, padding included; 0 for other operators.
         density: the fraction of weights that are not zero, or None.
-        weight_bytes: packed weights and levels, as stored.
-        constant_bytes: bias, multipliers and shifts, as stored.
+        weight_bytes: packed weights and levels, as stored; arrays that an earlier call holds are not stored again.
+        constant_bytes: bias, multipliers and shifts, likewise.
     """
 
     op: str
@@ -150,9 +150,14 @@ class ExportReport:
             ExportError: if there is none, or it is damaged.
         """
         path = Path(folder)
-        path = path if path.is_dir() else path.parent
+        prefix = "" if path.is_dir() else path.name
+        path = path.parent if prefix else path
         try:
             fields: dict[str, Any] = _tuples(json.loads((path / REPORT_FILE).read_text()))
+            if prefix not in ("", fields["name"]):
+                raise ExportError(
+                    f"{folder} is neither a folder nor an export in {path}, which holds '{fields['name']}'"
+                )
             rows = {"inputs": Interface, "outputs": Interface, "layers": LayerReport}
             fields |= {key: tuple(row(**values) for values in fields[key]) for key, row in rows.items()}
             return cls(folder=path, **fields)

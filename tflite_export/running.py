@@ -18,7 +18,7 @@ from tflite_export.errors import ExportError
 from tflite_export.firmware import ModelInterface, build_firmware
 from tflite_export.host import c_sources, include_dirs
 from tflite_export.report import ExportReport
-from tflite_export.verification import accuracy, count_different, quantize_inputs, reference_outputs
+from tflite_export.verification import accuracy, check_labels, count_different, quantize_inputs, reference_outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +109,7 @@ def run(
         ExportError: if the data does not fit the model, the image does not fit the board, or a tool is missing.
     """
     samples = quantize_inputs(report, x)
+    check_labels(report, y, len(samples))
     interface = ModelInterface(
         report.name,
         tuple(tensor.size for tensor in report.inputs),

@@ -81,6 +81,7 @@ def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.nda
         True
     """
     samples = quantize_inputs(report, x)
+    check_labels(report, y, len(samples))
     expected = reference_outputs(report, samples)
     checks = [ArtefactCheck("int8 in LiteRT's reference kernels", 0, accuracy(report, expected, y))]
     if "c" in report.targets:
@@ -102,6 +103,8 @@ def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) 
     Raises:
         ExportError: if the data does not fit the inputs.
     """
+    if not isinstance(report, ExportReport):
+        raise ExportError("expected the ExportReport of an export; ExportReport.load(folder) reads one")
     arrays = [np.asarray(array) for array in (x if isinstance(x, list | tuple) else [x])]
     if len(arrays) != len(report.inputs) or len({array.shape[:1] for array in arrays}) != 1:
         raise ExportError(
@@ -125,17 +128,22 @@ def count_different(outputs: np.ndarray, expected: np.ndarray) -> int:
 
 
 def accuracy(report: ExportReport, outputs: np.ndarray, y: np.ndarray | None) -> float | None:
-    """The fraction of samples whose largest output is their label; None without labels.
+    """The fraction of samples whose largest output is their label; None without labels."""
+    check_labels(report, y, len(outputs))
+    return None if y is None else float(np.mean(np.argmax(outputs, axis=1) == np.asarray(y)))
+
+
+def check_labels(report: ExportReport, y: np.ndarray | None, samples: int) -> None:
+    """Refuse labels that accuracy cannot be computed from.
 
     Raises:
-        ExportError: if the labels are not one integer a sample, or the model has several outputs.
+        ExportError: if they are not one integer a sample, or the model has several outputs.
     """
     if y is None:
-        return None
+        return
     labels = np.asarray(y)
-    if labels.shape != (len(outputs),) or labels.dtype.kind not in "iu" or len(report.outputs) != 1:
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu" or len(report.outputs) != 1:
         raise ExportError(
             f"the labels have the shape {labels.shape} and type {labels.dtype}: give an integer a sample, "
             "for a model with one output"
         )
-    return float(np.mean(np.argmax(outputs, axis=1) == labels))

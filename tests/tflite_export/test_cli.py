@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from random_networks import random_network
+from tflite_builder import OpSpec, TensorSpec, build_model
 
 from tern_keras.layers import QuantDense
 from tflite_export import Graph
@@ -102,7 +103,9 @@ def test_wrong_calibration(folder: Path, tmp_path: Path, capsys) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 half a zip"])
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"PK\x03\x04 half a zip", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4'"]
+)
 def test_data_that_is_none(folder: Path, tmp_path: Path, capsys, content: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(content)
     assert str(tmp_path / "x.npz") in _fails(capsys, "verify", folder / "out", "--data", tmp_path / "x.npz")
@@ -111,6 +114,48 @@ def test_data_that_is_none(folder: Path, tmp_path: Path, capsys, content: bytes)
 def test_data_without_x(folder: Path, tmp_path: Path, capsys) -> None:
     np.savez(tmp_path / "x.npz", images=X)
     assert "name the array x" in _fails(capsys, "verify", folder / "out", "--data", tmp_path / "x.npz")
+
+
+def test_single_numbers(folder: Path, tmp_path: Path, capsys) -> None:
+    for arrays in ({"x": np.float32(1)}, {"x": X, "y": np.int64(3)}):
+        np.savez(tmp_path / "x.npz", **arrays)
+        words = ("run", folder / "out", "--data", tmp_path / "x.npz", "--samples", 1)
+        assert "holds a single number" in _fails(capsys, *words)
+
+
+def test_weights_that_are_not_finite(tmp_path: Path, capsys) -> None:
+    model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(3, name="head")])
+    model.layers[0].kernel.assign(np.full((16, 3), np.nan))
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", X)
+    words = ("export", tmp_path / "model.keras", tmp_path / "out", "--calibration", tmp_path / "x.npy")
+    assert "'head/kernel' holds NaN" in _fails(capsys, *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_that_cannot_be_written(folder: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").write_text("in the way")
+    words = ("export", folder / "out" / "model.tflite", tmp_path / "file" / "out")
+    assert "choose another output folder" in _fails(capsys, *words)
+
+
+def test_unknown_board(folder: Path, capsys) -> None:
+    words = ("run", folder / "out", "--data", folder / "data.npz", "--board", "pico")
+    assert "unknown board 'pico'" in _fails(capsys, *words)
+
+
+def test_output_folder_is_looked_for_first(folder: Path, tmp_path: Path, capsys) -> None:
+    words = ("run", folder / "out", "--data", folder / "data.npz", "--output", tmp_path / "absent" / "y.npz")
+    assert "its folder does not exist" in _fails(capsys, *words)
+
+
+def test_names_with_markup(tmp_path: Path, capsys) -> None:
+    tensors = [TensorSpec("x", (1, 4), 0.1, 0), TensorSpec("a[/b]", (1, 4), 1 / 256, -128)]
+    (tmp_path / "[red]net.tflite").write_bytes(
+        build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["a[/b]"])], ["x"], ["a[/b]"])
+    )
+    assert main(["inspect", str(tmp_path / "[red]net.tflite")]) == 0
+    assert "a[/b]" in capsys.readouterr().out
 
 
 def test_no_export(tmp_path: Path, capsys) -> None:
@@ -130,21 +175,25 @@ def test_missing_tools_are_named(folder: Path) -> None:
     script = """
 import sys, importlib.util
 find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name in ("ziglang", "unicorn") else find(name, *rest)
+missing = sys.argv[1 : sys.argv.index("--")]
+importlib.util.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)
 from tflite_export.cli import main
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(sys.argv[sys.argv.index("--") + 1 :]))
 """
-    for command in ("verify", "run"):
+    for missing, command, words in (
+        (("ziglang", "unicorn"), "verify", ("no C compiler", "install gcc or clang")),
+        (("ziglang", "unicorn"), "run", ("no C compiler", "pip install ziglang")),
+        (("unicorn",), "run", ("qemu-system-arm", "pip install unicorn")),
+    ):
         done = subprocess.run(
-            [sys.executable, "-c", script, command, folder / "out", "--data", folder / "data.npz"],
+            [sys.executable, "-c", script, *missing, "--", command, folder / "out", "--data", folder / "data.npz"],
             env={**os.environ, "PATH": "/nonexistent"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 1
-        assert "compiler" in done.stderr
-        assert "install" in done.stderr
+        assert all(word in done.stderr for word in words), done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -108,6 +108,7 @@ def test_several_inputs_and_outputs_keep_their_order() -> None:
         (np.zeros((0, 4), "float32"), "is empty"),
         (np.full((3, 4), np.nan, "float32"), "NaN or infinity"),
         ([np.zeros((3, 4), "float32")] * 2, "1 inputs, the calibration data 2"),
+        (None, "no calibration data"),
     ],
 )
 def test_bad_calibration(calibration, message: str) -> None:
@@ -147,15 +148,78 @@ def test_loops_are_named_all_at_once() -> None:
         convert(model, _samples(6, 4))
 
 
-class _InverseErrorFunction(keras.layers.Layer):
+class _Inverse(keras.layers.Layer):
     def call(self, x):
         return keras.ops.erfinv(x)
 
 
 def test_operations_that_the_converter_refuses_are_named() -> None:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), _InverseErrorFunction(name="inverse")])
-    with pytest.raises(ExportError, match=r"(?s)cannot make the model .* int8.*tf\.Erfinv"):
+    layers = [keras.layers.Dense(3, name="dense"), _Inverse(name="first"), _Inverse(name="second")]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    with pytest.raises(ExportError) as caught:
         convert(model, _samples(4))
+    assert "TFLite lacks: tf.Erfinv" in str(caught.value)
+    assert "in layer 1 'first' (_Inverse), layer 2 'second' (_Inverse)" in str(caught.value)
+    assert "dense" not in str(caught.value)
+
+
+def test_mixed_precision_models_convert() -> None:
+    for policy in ("mixed_float16", "mixed_bfloat16"):
+        dense = QuantDense(12, kernel_quantizer="twn", dtype=policy)
+        model = keras.Sequential([keras.Input((16,)), dense, keras.layers.Dense(2, dtype=policy)])
+        graph = Graph.read(convert(model, _samples(16)))
+        assert len(find_levels(graph)) >= 1
+        assert [op.name for op in graph.ops] == ["FULLY_CONNECTED"] * 2
+
+
+def test_dict_inputs_are_refused() -> None:
+    x = keras.Input((4,), name="x")
+    with pytest.raises(ExportError, match="dict of inputs: build it with a list"):
+        convert(keras.Model({"x": x}, keras.layers.Dense(2)(x)), _samples(4))
+
+
+def test_subclassed_models_are_refused_as_such() -> None:
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Subclassed()
+    model(np.zeros((1, 4), "float32"))
+    with pytest.raises(ExportError, match="subclassed model cannot be taken apart"):
+        convert(model, _samples(4))
+
+
+def test_logging_survives_a_conversion() -> None:
+    script = """
+import keras, logging, numpy as np, tensorflow as tf
+from tflite_export import convert
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+convert(model, np.zeros((4, 4), "float32"))
+tf.get_logger().warning("still here")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "still here" in done.stderr
+    assert "Logging error" not in done.stderr
+
+
+def test_on_jax_an_error_of_the_child_is_told_whole() -> None:
+    script = """
+import keras, numpy as np
+from tflite_export import ExportError, convert
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Activation(keras.ops.erf)])
+try:
+    convert(model, np.zeros((4, 4), "float32"))
+except ExportError as error:
+    print(error)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert "cannot" in done.stdout
+    assert len(done.stdout.splitlines()) < 6
 
 
 def test_on_jax_a_child_process_converts(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import pytest
 from random_networks import random_network
 from tflite_builder import OpSpec, TensorSpec, build_model
 
-from tflite_export import ExportError, ExportReport, export, generate_c, verify
+from tflite_export import ExportError, ExportReport, Graph, export, generate_c, run, verify
 from tflite_export.c_source import check_name
 from tflite_export.files import write_files
 from tflite_export.host import HostModel, aligned_bytes
+from tflite_export.lowering import lower
+from tflite_export.memory import plan_memory
 from tflite_export.pipeline import tflite_array
 from tflite_export.toolchain import host_compiler
 
@@ -153,10 +155,94 @@ def test_batches_are_refused(tmp_path: Path) -> None:
         export(build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"]), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["", "1st", "my-model", "tern", "tern_net", "a b", "é"])
+@pytest.mark.parametrize("name", ["", "1st", "my-model", "tern", "TERN", "tern_net", "a b", "é"])
 def test_names_that_c_refuses(name: str) -> None:
     with pytest.raises(ExportError, match="cannot name a model"):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["net_tflite", "counter", "model", "int"])
+def test_names_beside_the_projects_own(tmp_path: Path, name: str) -> None:
+    report = export(random_network(0), tmp_path, name=name)
+    assert verify(report, _real(report)).ok
+    assert run(report, _real(report, 2), compiler="zig", emulator="unicorn").different == 0
+
+
+def test_one_target_as_text(tmp_path: Path) -> None:
+    assert export(random_network(0), tmp_path, targets="int8").targets == ("int8",)
+
+
+def test_shared_constants_are_stored_once(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).choice(np.array([-127, 0, 127], np.int8), (16, 16))
+    tensors = [TensorSpec(name, (1, 16), 0.5, 0) for name in "xyz"] + [TensorSpec("w", (16, 16), 0.02, 0, weights)]
+    ops = [OpSpec("FULLY_CONNECTED", ["x", "w", ""], ["y"]), OpSpec("FULLY_CONNECTED", ["y", "w", ""], ["z"])]
+    report = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path)
+    assert [layer.weight_bytes for layer in report.layers] == [16 * 4 + 32, 0]
+    assert [layer.constant_bytes for layer in report.layers] == [16 * 9, 0]
+    assert verify(report, _real(report)).ok
+    assert (tmp_path / "model.c").read_text().count("_weights[") == 1
+
+
+def test_an_output_that_is_listed_twice(tmp_path: Path) -> None:
+    tensors = [TensorSpec("x", (1, 4), 0.1, 0), TensorSpec("y", (1, 4), 1 / 256, -128)]
+    model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y", "y"])
+    with pytest.raises(ExportError, match="listed twice"):
+        export(model, tmp_path)
+
+
+def test_softmax_that_is_too_long(tmp_path: Path) -> None:
+    tensors = [TensorSpec("x", (1, 8192), 0.1, 0), TensorSpec("y", (1, 8192), 1 / 256, -128)]
+    with pytest.raises(ExportError, match="at most 8191 values a row"):
+        export(build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"]), tmp_path)
+
+
+_X = TensorSpec("x", (1, 4, 4, 2), 0.1, 0)
+
+
+@pytest.mark.parametrize(
+    ("op", "target"),
+    [
+        (OpSpec("CONV_2D", ["x", "w", "b"], ["y"]), (1, 4, 4, 5)),
+        (OpSpec("DEPTHWISE_CONV_2D", ["x", "d", "b2"], ["y"]), (1, 4, 4, 4)),
+        (OpSpec("MAX_POOL_2D", ["x"], ["y"], {"filterHeight": 1, "filterWidth": 1}), (1, 4, 4, 3)),
+        (OpSpec("MAX_POOL_2D", ["x"], ["y"], {"filterHeight": 2, "filterWidth": 2}), (1, 4, 4, 2)),
+        (OpSpec("MAX_POOL_2D", ["x"], ["y"], {"filterHeight": 0, "filterWidth": 1}), (1, 4, 4, 2)),
+        (OpSpec("MEAN", ["x", "axes"], ["y"]), (1, 3)),
+        (OpSpec("SOFTMAX", ["x"], ["y"]), (1, 4, 4, 1)),
+        (OpSpec("ADD", ["x", "x"], ["y"]), (1, 4, 4, 4)),
+        (OpSpec("RESHAPE", ["x", "axes"], ["y"]), (1, 31)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(tmp_path: Path, op: OpSpec, target: tuple) -> None:
+    tensors = [
+        _X,
+        TensorSpec("w", (3, 1, 1, 2), 0.1, 0, np.ones((3, 1, 1, 2), np.int8)),
+        TensorSpec("d", (1, 1, 1, 2), 0.1, 0, np.ones((1, 1, 1, 2), np.int8)),
+        TensorSpec("b", (3,), 0.01, 0, np.zeros(3, np.int32), dtype="int32"),
+        TensorSpec("b2", (2,), 0.01, 0, np.zeros(2, np.int32), dtype="int32"),
+        TensorSpec("axes", (2,), data=np.array([1, 2], np.int32), dtype="int32"),
+        TensorSpec("y", target, 1 / 256 if op.name == "SOFTMAX" else 0.1, -128 if op.name == "SOFTMAX" else 0),
+    ]
+    with pytest.raises(ExportError, match=f"op 0 {op.name} 'y'"):
+        export(build_model(tensors, [op], ["x"], ["y"]), tmp_path)
+
+
+def test_damaged_files_are_export_errors_or_artefacts(tmp_path: Path) -> None:
+    """Single flipped bytes anywhere in the file: no other exception, whatever they hit."""
+    rng = np.random.default_rng(0)
+    outcomes = {"refused": 0, "exported": 0}
+    for seed in range(20):
+        content = random_network(seed)
+        for position in rng.integers(8, len(content), 60):
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << rng.integers(8)
+            try:
+                graph = Graph.read(bytes(damaged))
+                plan_memory(graph, lower(graph))
+                outcomes["exported"] += 1
+            except ExportError:
+                outcomes["refused"] += 1
+    assert min(outcomes.values()) > 100, outcomes
 
 
 def test_unknown_target(tmp_path: Path) -> None:
@@ -190,6 +276,14 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "kept.txt").read_text() == "old"
 
 
+def test_a_folder_in_the_way_stops_the_export_before_the_first_file(tmp_path: Path) -> None:
+    (tmp_path / "model.h").mkdir()
+    with pytest.raises(ExportError, match="cannot write"):
+        export(random_network(0), tmp_path)
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == []
+
+
 def test_damaged_report(tmp_path: Path) -> None:
     report = export(random_network(0), tmp_path)
     (tmp_path / "report.json").write_text('{"name": 3')
@@ -197,6 +291,9 @@ def test_damaged_report(tmp_path: Path) -> None:
         ExportReport.load(tmp_path)
     with pytest.raises(ExportError, match="holds no export"):
         ExportReport.load(tmp_path / "tern")
+    export(random_network(0), tmp_path)
+    with pytest.raises(ExportError, match="which holds 'model'"):
+        ExportReport.load(tmp_path / "typo")
     (tmp_path / "model.c").unlink()
     with pytest.raises(ExportError, match=r"files of the export are missing: .*model\.c"):
         HostModel(report)

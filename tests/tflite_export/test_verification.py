@@ -47,6 +47,8 @@ def test_a_difference_is_found(report: ExportReport) -> None:
     [
         (np.zeros((4, 2)), None, r"shape \(4, 2\), expected \(samples, 3\)"),
         (np.zeros((0, 3)), None, "shape"),
+        (np.zeros((3, 1)), None, "shape"),
+        (np.float32(1), None, "shape|same length"),
         (np.array(["a"] * 3)[None], None, "not made of finite numbers"),
         (np.full((1, 3), np.inf), None, "not made of finite numbers"),
         ([X, X], None, "has 1 inputs"),
@@ -72,6 +74,11 @@ def test_the_board_computes_the_same_without_root(report: ExportReport, board: s
     assert result.instructions > 0
     assert result.sizes.text > 0
     np.testing.assert_allclose(result.real_outputs()[0], X, atol=1 / 127)
+
+
+def test_a_path_is_no_report(report: ExportReport) -> None:
+    with pytest.raises(ExportError, match=r"ExportReport\.load\(folder\)"):
+        verify(str(report.folder), X)  # type: ignore[arg-type]
 
 
 def test_unknown_board(report: ExportReport) -> None:
