@@ -257,7 +257,8 @@ def _main(saved: str, data: str, result: str) -> int:
     try:
         model = keras.models.load_model(saved)
     except (TypeError, ValueError) as error:
-        reason = f"{str(error).splitlines()[0][:200]}"
+        unknown = re.search(r"Could not locate (class|function) '\w+'", str(error))
+        reason = unknown[0] if unknown else str(error).splitlines()[0][:200]
         text = f"the model cannot be loaded for conversion: {reason}; layers of your own need the TensorFlow backend"
         Path(result).with_suffix(".txt").write_text(text)
         return 1

@@ -354,7 +354,7 @@ def _mean(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
 def _add(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     sources, target = (_activation(op, 0), _activation(op, 1)), op.outputs[0]
     shape = _full_rank(op, target)
-    if math.prod(np.broadcast_shapes(sources[0].shape, sources[1].shape)) != target.size:
+    if tuple(map(max, _full_rank(op, sources[0]), _full_rank(op, sources[1]))) != shape:
         raise ExportError(f"{op}: the sum of {sources[0]} and {sources[1]} is not {target}")
     (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
     minimum, maximum = rq.activation_range(op, target)

@@ -35,7 +35,7 @@ def _fails(capsys: pytest.CaptureFixture, *words: object) -> str:
     capsys.readouterr()
     assert main([str(word) for word in words]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("tern-keras: ")
+    assert captured.err.lstrip().startswith("tern-keras: ")
     assert "Traceback" not in captured.err + captured.out
     return captured.err
 
