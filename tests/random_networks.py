@@ -26,13 +26,14 @@ class _Network:
     rng: np.random.Generator
     tensors: list[TensorSpec] = field(default_factory=list)
     ops: list[OpSpec] = field(default_factory=list)
+    inputs: list[TensorSpec] = field(default_factory=list)
 
     def build(self) -> bytes:
         shape = (1, *self._integers(2, 11, 2), self._integer(1, 7))
-        inputs = [self._activation(shape)]
-        current = inputs[0]
+        self.inputs = [self._activation(shape)]
+        current = self.inputs[0]
         for _ in range(self._integer(1, 4)):
-            step = self.rng.choice(["conv", "depthwise", "max", "average", "add", "bias"])
+            step = self.rng.choice(["conv", "depthwise", "max", "average", "add", "bias", "input"])
             current = {
                 "conv": self._conv,
                 "depthwise": self._depthwise,
@@ -40,6 +41,7 @@ class _Network:
                 "average": lambda x: self._pool(x, "AVERAGE_POOL_2D"),
                 "add": self._add_branch,
                 "bias": self._add_constant,
+                "input": self._add_input,
             }[step](current)
         outputs = []
         if self.rng.random() < 0.2:
@@ -49,12 +51,11 @@ class _Network:
             current = self._mean(current) if tail == "mean" else self._reshape(current)
             for _ in range(self._integer(0, 2)):
                 current = self._dense(current)
-            if self.rng.random() < 0.5:
+            # LiteRT's softmax of 512 or more equal values ends its process
+            if self.rng.random() < 0.5 and current.shape[-1] < 512:
                 current = self._softmax(current)
         outputs = [spec for spec in outputs if spec.name != current.name] + [current]
-        if current.name == inputs[0].name:  # nothing was drawn that computes
-            outputs = [self._conv(current)]
-        return build_model(self.tensors, self.ops, [x.name for x in inputs], [y.name for y in outputs])
+        return build_model(self.tensors, self.ops, [x.name for x in self.inputs], [y.name for y in outputs])
 
     # --- operators
 
@@ -98,6 +99,10 @@ class _Network:
         options = {"padding": "SAME"}
         self.ops.append(OpSpec("CONV_2D", [x.name, weights.name, *bias], [branch.name], options))
         return self._add(x, branch)
+
+    def _add_input(self, x: TensorSpec) -> TensorSpec:
+        self.inputs.append(self._activation(x.shape))
+        return self._add(x, self.inputs[-1])
 
     def _add_constant(self, x: TensorSpec) -> TensorSpec:
         shape = self._draw([x.shape[-1:], (1, 1, 1, x.shape[-1]), (1, x.shape[1], 1, 1)])

@@ -72,6 +72,10 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert {"demo", "test", "lint", "bench"} <= named <= targets
 
 
+def test_readme_has_no_figure_left_to_fill_in() -> None:
+    assert not re.findall(r"@[A-Z]+@", README)
+
+
 def test_digits(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     output = _run(sys.executable, PROJECT / "examples" / "digits.py", "--out", out, cwd=tmp_path)

@@ -13,11 +13,11 @@ class Core:
     """A processor core, and how compilers and emulators call it.
 
     Attributes:
-        name: Such as ``"cortex-m4"``.
-        architecture: ``"cortex_m"`` or ``"riscv"``: which startup and counter the firmware takes.
+        name: Such as `"cortex-m4"`.
+        architecture: `"cortex_m"` or `"riscv"`: which startup and counter the firmware takes.
         gcc: Names under which a GCC for it may be installed, the preferred first.
         gcc_flags: What GCC needs to compile and link for it.
-        zig_flags: The same for ``zig cc``.
+        zig_flags: The same for `zig cc`.
         unicorn: Unicorn's constant for it, or None where Unicorn does not emulate it.
     """
 
@@ -31,7 +31,7 @@ class Core:
 
 @dataclass(frozen=True)
 class Memory:
-    """A range of addresses: ``size`` bytes from ``origin``."""
+    """A range of addresses: `size` bytes from `origin`."""
 
     origin: int
     size: int
@@ -45,10 +45,10 @@ class Board:
         name: What the user types.
         core: The core.
         qemu: The emulator's program.
-        machine: The program's ``-M`` argument.
+        machine: The program's `-M` argument.
         flash: Code, constants and the initial values of variables.
         ram: Stack and variables.
-        stack_bytes: How much of ``ram`` the stack gets.
+        stack_bytes: How much of `ram` the stack gets.
         systick_hz: The frequency of the Cortex-M system timer, which instructions are counted with; 0 on RISC-V.
     """
 
@@ -158,7 +158,7 @@ BOARDS = {
 
 
 def get_board(name: str) -> Board:
-    """Returns the board of this name.
+    """Return the board of this name.
 
     Raises:
         ExportError: There is no such board; the message lists those that there are.

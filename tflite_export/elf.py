@@ -27,7 +27,7 @@ _UNWINDING = (".ARM.exidx", ".ARM.extab", ".eh_frame")
 
 @dataclass(frozen=True)
 class Section:
-    """A section; `data` is empty where the file holds none of it (``.bss``)."""
+    """A section; `data` is empty where the file holds none of it (`.bss`)."""
 
     name: str
     kind: int

@@ -29,7 +29,7 @@ class EmulationResult:
         outputs: int8, shape (samples, bytes of all outputs).
         instructions: Executed by the first inference, from the entry of the firmware's call to its return. Exact,
             and the same under both emulators. They are not clock cycles.
-        emulator: ``"qemu"`` or ``"unicorn"``.
+        emulator: `"qemu"` or `"unicorn"`.
     """
 
     outputs: np.ndarray
@@ -42,7 +42,7 @@ def find_emulator(board: Board, emulator: str | None = None) -> str:
 
     Args:
         board: The board.
-        emulator: ``"qemu"``, ``"unicorn"``, or None for the first of the two that can do it.
+        emulator: `"qemu"`, `"unicorn"`, or None for the first of the two that can do it.
 
     Returns:
         Its name.
@@ -82,7 +82,7 @@ def run_firmware(
     Args:
         firmware: The image, from `build_firmware`.
         samples: int8, shape (samples, bytes of all inputs): the inputs of a sample one after another.
-        emulator: ``"qemu"``, ``"unicorn"``, or None for QEMU where it is installed, else Unicorn.
+        emulator: `"qemu"`, `"unicorn"`, or None for QEMU where it is installed, else Unicorn.
         progress: Called with the number of samples done, now and then.
         timeout: How many seconds a sample may take.
 

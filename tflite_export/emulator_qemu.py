@@ -1,6 +1,6 @@
 """Running a firmware under QEMU.
 
-With ``-icount shift=0`` every instruction takes one nanosecond of the emulated time, so that the firmware can count
+With `-icount shift=0` every instruction takes one nanosecond of the emulated time, so that the firmware can count
 its instructions with the board's timer. https://www.qemu.org/docs/master/devel/tcg-icount.html
 """
 

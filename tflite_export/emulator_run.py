@@ -26,7 +26,7 @@ class EmulatorRun:
 
 
 def timeout_message(emulator: str, board: str, sample: int, timeout: float) -> str:
-    """Says that a sample took too long."""
+    """Say that a sample took too long."""
     return (
         f"{emulator} did not finish sample {sample} on {board} within {timeout:g} s: "
         "the model is too large to emulate there, or loops for ever"

@@ -26,7 +26,7 @@ class ModelInterface:
     """How a generated model is called.
 
     Attributes:
-        name: Its function is ``NAME_invoke``, declared in ``NAME.h``.
+        name: Its function is `NAME_invoke`, declared in `NAME.h`.
         input_bytes: The size of each input. One input and one output are passed as plain pointers, else as arrays
             of pointers.
         output_bytes: The size of each output.
@@ -60,7 +60,7 @@ class Firmware:
     Attributes:
         elf: The executable.
         board: The board that it is for.
-        compiler: ``"gcc"`` or ``"zig"``.
+        compiler: `"gcc"` or `"zig"`.
         interface: The model's interface.
         model_sizes: Bytes of the model alone, with the kernels that it uses: the image without startup, input and
             output, buffers and the compiler's run-time library.
@@ -90,7 +90,7 @@ def build_firmware(
         board: The board.
         interface: The model's interface.
         out: The executable to write; its folder is made if it is missing.
-        compiler: ``"gcc"``, ``"zig"``, or None for what is installed.
+        compiler: `"gcc"`, `"zig"`, or None for what is installed.
         optimize: The compiler's optimisation flag.
 
     Returns:

@@ -100,6 +100,15 @@ def find_levels(graph: Graph) -> dict[int, Levels]:
     Returns:
         Levels by the tensor's index, for the weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED. Int8 weights
         with more values are not in it.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from tern_keras.layers import QuantDense
+        >>> from tflite_export import Graph, convert, find_levels
+        >>> model = keras.Sequential([keras.Input((16,)), QuantDense(8, kernel_quantizer="twn")])
+        >>> graph = Graph.read(convert(model, np.random.default_rng(0).normal(size=(64, 16)).astype("float32")))
+        >>> [levels.bits for levels in find_levels(graph).values()]
+        [2]
     """
     found: dict[int, Levels] = {}
     for op in graph.ops:

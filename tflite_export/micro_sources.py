@@ -6,9 +6,9 @@ from tflite_export.errors import ExportError
 
 
 def micro_dir() -> Path:
-    """Returns the folder with ``include/``, ``src/`` and ``firmware/`` of the C runtime.
+    """Return the folder with `include/`, `src/` and `firmware/` of the C runtime.
 
-    An installed package carries it as ``tflite_export/micro``; in a checkout it is ``micro``, beside the package.
+    An installed package carries it as `tflite_export/micro`; in a checkout it is `micro`, beside the package.
 
     Raises:
         ExportError: The sources are in neither place.

@@ -105,6 +105,14 @@ def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "mod
 
     Raises:
         ExportError: if an operator is not supported (all of them are named), or the folder cannot be written.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> from tflite_export import convert, generate_c
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> [path.name for path in generate_c(convert(model, samples), tempfile.mkdtemp(), "net")][:3]
+        ['net.h', 'net.c', 'tern.h']
     """
     c_source.check_name(name)
     tflite = _tflite(tflite, None)

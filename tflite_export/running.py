@@ -107,6 +107,15 @@ def run(
 
     Raises:
         ExportError: if the data does not fit the model, the image does not fit the board, or a tool is missing.
+
+    Example:
+        >>> import keras, numpy as np, tempfile
+        >>> from tflite_export import export, run
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> report = export(model, tempfile.mkdtemp(), calibration=samples)
+        >>> run(report, samples[:2], board="mps2-an385").different
+        0
     """
     samples = quantize_inputs(report, x)
     check_labels(report, y, len(samples))

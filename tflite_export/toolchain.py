@@ -1,6 +1,6 @@
 """Finding and running C compilers: for this machine, and for the boards.
 
-A GCC for the core is taken where one is installed; ``zig cc`` of the package ``ziglang`` is Clang for every core
+A GCC for the core is taken where one is installed; `zig cc` of the package `ziglang` is Clang for every core
 with its run-time library and linker, and needs nothing but pip.
 """
 
@@ -65,7 +65,7 @@ def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
 
 
 def host_compiler() -> tuple[str, ...]:
-    """The command of a C compiler for this machine: ``cc``, ``gcc``, ``clang`` or else ``zig cc``.
+    """The command of a C compiler for this machine: `cc`, `gcc`, `clang` or else `zig cc`.
 
     Raises:
         ExportError: There is none.
@@ -83,7 +83,7 @@ class Toolchain:
     """A compiler for one core.
 
     Attributes:
-        name: ``"gcc"`` or ``"zig"``.
+        name: `"gcc"` or `"zig"`.
         command: The program with the core's flags.
         compile_flags: What compiling takes besides.
         libraries: The run-time library, which 64-bit division needs, as a linker's flags.
@@ -118,7 +118,7 @@ class Toolchain:
             objects: Object files.
             target: The executable.
             script: The linker script.
-            cwd: The folder to run in: where the script's ``INCLUDE`` looks.
+            cwd: The folder to run in: where the script's `INCLUDE` looks.
 
         Raises:
             ExportError: with the linker's own words.
@@ -141,7 +141,7 @@ def find_toolchain(core: Core, compiler: str | None = None) -> Toolchain:
 
     Args:
         core: The core.
-        compiler: ``"gcc"``, ``"zig"``, or None for the first of the two that is installed.
+        compiler: `"gcc"`, `"zig"`, or None for the first of the two that is installed.
 
     Returns:
         The compiler.
