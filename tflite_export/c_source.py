@@ -10,7 +10,7 @@ import numpy as np
 
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Tensor
-from tflite_export.lowering import Constant, Field, KernelCall, distinct_constants
+from tflite_export.kernel_call import Constant, Field, KernelCall, distinct_constants
 from tflite_export.memory import MemoryPlan, tensors_in_flash
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "uint64": "uint64_t"}

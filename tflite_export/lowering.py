@@ -1,94 +1,34 @@
 """From TFLite's operators to calls of `micro/`'s kernels: which function, with which parameters and constants.
 
-A `KernelCall` holds what the C source will hold, as Python values whose names are the fields of the structs in
-`tern.h`. Nothing here knows how C is written or where tensors lie.
+The names of the fields are those of the structs in `tern.h`. Nothing here knows how C is written or where tensors lie.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Op, Tensor
+from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES, Levels, find_levels
+from tflite_export.op_shapes import (
+    MAX_RANK,
+    broadcast_strides,
+    expect_channels,
+    full_rank,
+    image_shape,
+    option,
+    positive_option,
+    window,
+)
 from tflite_export.packing import pack_rows
 
-MAX_RANK = 4
 # The sum of more exponentials than this may overflow the kernel's 12 integer bits.
 SOFTMAX_MAX_DEPTH = 8191
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """An array in flash; `role` is what it is for ("weights", "bias", ...)."""
-
-    role: str
-    data: np.ndarray
-
-    @property
-    def key(self) -> tuple[str, bytes]:
-        """Equal for arrays that are equal: one copy serves them all."""
-        return self.data.dtype.name, self.data.tobytes()
-
-
-# The value of a struct's field: a number, an array inside the struct, a pointer to a constant (None: null), a struct.
-Field = int | tuple | Constant | Mapping | None
-
-
-@dataclass(frozen=True, eq=False)
-class KernelCall:
-    """One call of a kernel: `function(&params, inputs..., outputs...)`.
-
-    Attributes:
-        op: the operator that it computes.
-        function: the kernel's name.
-        struct: the type of its parameters.
-        fields: their values.
-        inputs: the activations (or constants) that it reads, in the order of its arguments.
-        output: the activation that it writes.
-        weight_format: "int8", "ternary", "binary"; None for an operator without weights.
-    """
-
-    op: Op
-    function: str
-    struct: str
-    fields: Mapping[str, Field]
-    inputs: tuple[Tensor, ...]
-    output: Tensor
-    weight_format: str | None = None
-
-    def constants(self) -> list[Constant]:
-        """Every constant of the parameters, in the order of the fields."""
-        return _constants(self.fields)
-
-
-def _constants(fields: Mapping[str, Field]) -> list[Constant]:
-    found: list[Constant] = []
-    for value in fields.values():
-        if isinstance(value, Constant):
-            found.append(value)
-        elif isinstance(value, Mapping):
-            found += _constants(value)
-    return found
-
-
-def distinct_constants(calls: Sequence[KernelCall]) -> list[list[Constant]]:
-    """For every call those constants that no call before it holds: what flash stores."""
-    seen: set[tuple[str, bytes]] = set()
-    found = []
-    for call in calls:
-        own = {constant.key: constant for constant in reversed(call.constants())}
-        found.append(
-            [constant for constant in call.constants() if constant.key not in seen and own[constant.key] is constant]
-        )
-        seen |= own.keys()
-    return found
 
 
 def lower(graph: Graph) -> list[KernelCall]:
@@ -163,19 +103,19 @@ def _conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     source, target = _activation(op, 0), op.outputs[0]
     weights = _weights(op, rank=4)
     channels, height, width, kernel_channels = weights.shape
-    groups, remainder = divmod(_shape(op, source)["channels"], kernel_channels)
+    groups, remainder = divmod(image_shape(op, source)["channels"], kernel_channels)
     if remainder or channels % max(groups, 1):
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
-    _expect_channels(op, target, channels)
+    expect_channels(op, target, channels)
     weight_format, packed = _pack(weights, levels, 0)
     return KernelCall(
         op=op,
         function=f"tern_conv2d_{weight_format}_ref",
         struct="tern_conv2d_params",
         fields={
-            "input": _shape(op, source),
-            "output": _shape(op, target),
-            "window": _window(op, source, target, height, width),
+            "input": image_shape(op, source),
+            "output": image_shape(op, target),
+            "window": window(op, source, target, height, width),
             "kernel_channels": kernel_channels,
             "input_zero_point": source.zero_point,
             "weights": packed,
@@ -191,18 +131,18 @@ def _depthwise_conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     source, target = _activation(op, 0), op.outputs[0]
     weights = _weights(op, rank=4)
     _, height, width, channels = weights.shape
-    if weights.shape[0] != 1 or channels % _shape(op, source)["channels"]:
+    if weights.shape[0] != 1 or channels % image_shape(op, source)["channels"]:
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
-    _expect_channels(op, target, channels)
+    expect_channels(op, target, channels)
     weight_format, packed = _pack(weights, levels, 3)
     return KernelCall(
         op=op,
         function=f"tern_depthwise_conv2d_{weight_format}_ref",
         struct="tern_depthwise_conv2d_params",
         fields={
-            "input": _shape(op, source),
-            "output": _shape(op, target),
-            "window": _window(op, source, target, height, width),
+            "input": image_shape(op, source),
+            "output": image_shape(op, target),
+            "window": window(op, source, target, height, width),
             "input_zero_point": source.zero_point,
             "weights": packed,
             "requantization": _requantization(op, source, weights, target, channels, rq.channel_multipliers),
@@ -299,20 +239,20 @@ def _requantization(
 
 def _pool2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     source, target = _activation(op, 0), op.outputs[0]
-    _expect_channels(op, target, source.shape[-1])
+    expect_channels(op, target, source.shape[-1])
     # LiteRT's own tolerance; the kernels do not rescale
     if abs(source.scale - target.scale) > 1e-6 or source.zero_point != target.zero_point:
         raise ExportError(f"{op}: the scales of {source} and {target} differ")
     minimum, maximum = rq.activation_range(op, target)
-    kernel = (_positive(op, "filter_height"), _positive(op, "filter_width"))
+    kernel = (positive_option(op, "filter_height"), positive_option(op, "filter_width"))
     return KernelCall(
         op=op,
         function="tern_max_pool2d_ref" if op.name == "MAX_POOL_2D" else "tern_average_pool2d_ref",
         struct="tern_pool2d_params",
         fields={
-            "input": _shape(op, source),
-            "output": _shape(op, target),
-            "window": _window(op, source, target, *kernel),
+            "input": image_shape(op, source),
+            "output": image_shape(op, target),
+            "window": window(op, source, target, *kernel),
             "minimum": minimum,
             "maximum": maximum,
         },
@@ -339,7 +279,7 @@ def _mean(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
         function="tern_mean_ref",
         struct="tern_mean_params",
         fields={
-            "shape": _full_rank(op, source),
+            "shape": full_rank(op, source),
             "reduced": (0,) * (MAX_RANK - rank) + tuple(int(axis in reduced) for axis in range(rank)),
             "input_zero_point": source.zero_point,
             "output_zero_point": target.zero_point,
@@ -353,8 +293,8 @@ def _mean(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
 
 def _add(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     sources, target = (_activation(op, 0), _activation(op, 1)), op.outputs[0]
-    shape = _full_rank(op, target)
-    if tuple(map(max, _full_rank(op, sources[0]), _full_rank(op, sources[1]))) != shape:
+    shape = full_rank(op, target)
+    if tuple(map(max, full_rank(op, sources[0]), full_rank(op, sources[1]))) != shape:
         raise ExportError(f"{op}: the sum of {sources[0]} and {sources[1]} is not {target}")
     (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
     minimum, maximum = rq.activation_range(op, target)
@@ -364,7 +304,7 @@ def _add(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
         struct="tern_add_params",
         fields={
             "shape": shape,
-            "strides": tuple(_broadcast_strides(op, tensor, shape) for tensor in sources),
+            "strides": tuple(broadcast_strides(op, tensor, shape) for tensor in sources),
             "zero_point": tuple(tensor.zero_point for tensor in sources),
             "multiplier": (m0, m1),
             "shift": (s0, s1),
@@ -400,7 +340,7 @@ def _softmax(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
         raise ExportError(f"{op}: {target} should have the scale 1/256 and the zero point -128")
     if not source.shape or source.shape != target.shape or source.shape[-1] > SOFTMAX_MAX_DEPTH:
         raise ExportError(f"{op}: {source} should have the shape of {target}, at most {SOFTMAX_MAX_DEPTH} values a row")
-    multiplier, shift, difference_minimum = rq.softmax_parameters(_option(op, "beta"), source)
+    multiplier, shift, difference_minimum = rq.softmax_parameters(option(op, "beta"), source)
     depth = source.shape[-1]
     return KernelCall(
         op=op,
@@ -416,77 +356,6 @@ def _softmax(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
         inputs=(source,),
         output=target,
     )
-
-
-# --- options, shapes and windows
-
-
-def _option(op: Op, key: str) -> Any:
-    if key not in op.options:
-        raise ExportError(f"{op}: it lacks the option {key}: the file is damaged")
-    return op.options[key]
-
-
-def _positive(op: Op, key: str) -> int:
-    value = _option(op, key)
-    if value < 1:
-        raise ExportError(f"{op}: its {key} is {value}, not at least 1")
-    return value
-
-
-def _expect_channels(op: Op, target: Tensor, channels: int) -> None:
-    if _shape(op, target)["channels"] != channels:
-        raise ExportError(f"{op}: {target} should have {channels} channels")
-
-
-def _shape(op: Op, tensor: Tensor) -> dict[str, int]:
-    if len(tensor.shape) != 4 or tensor.shape[0] != 1:
-        raise ExportError(f"{op}: {tensor} should have the shape (1, height, width, channels)")
-    return dict(zip(("height", "width", "channels"), tensor.shape[1:], strict=True))
-
-
-def _full_rank(op: Op, tensor: Tensor) -> tuple[int, ...]:
-    if len(tensor.shape) > MAX_RANK:
-        raise ExportError(f"{op}: {tensor} has more than {MAX_RANK} dimensions")
-    return (1,) * (MAX_RANK - len(tensor.shape)) + tensor.shape
-
-
-def _broadcast_strides(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
-    strides = []
-    stride = 1
-    for size, wanted in zip(reversed(_full_rank(op, tensor)), reversed(shape), strict=True):
-        if size not in (1, wanted):
-            raise ExportError(f"{op}: {tensor} cannot be broadcast to {shape}")
-        strides.append(0 if size == 1 else stride)
-        stride *= size
-    return tuple(reversed(strides))
-
-
-def _window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> dict[str, int]:
-    strides = (_positive(op, "stride_h"), _positive(op, "stride_w"))
-    dilations = (1, 1)
-    if op.name in CHANNEL_AXES:
-        dilations = (_positive(op, "dilation_h_factor"), _positive(op, "dilation_w_factor"))
-    pads = []
-    for size, out, kernel, stride, dilation in zip(
-        source.shape[1:3], target.shape[1:3], (height, width), strides, dilations, strict=True
-    ):
-        span = dilation * (kernel - 1) + 1
-        same = _option(op, "padding") == "SAME"
-        expected = -(-size // stride) if same else (size - span) // stride + 1
-        if out != expected:
-            raise ExportError(f"{op}: {target} should be {expected} long where it is {out}")
-        pads.append(max((out - 1) * stride + span - size, 0) // 2 if same else 0)
-    return {
-        "height": height,
-        "width": width,
-        "stride_height": strides[0],
-        "stride_width": strides[1],
-        "dilation_height": dilations[0],
-        "dilation_width": dilations[1],
-        "pad_top": pads[0],
-        "pad_left": pads[1],
-    }
 
 
 _LOWERINGS: dict[str, Callable[[Op, Mapping[int, Levels]], KernelCall]] = {

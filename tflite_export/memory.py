@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tflite_export.arena import Buffer, lower_bound, plan_arena
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Tensor
-from tflite_export.lowering import KernelCall
+from tflite_export.kernel_call import KernelCall
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from tflite_export import c_source
 from tflite_export.errors import ExportError
 from tflite_export.files import write_files
 from tflite_export.graph import Graph
+from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
 from tflite_export.levels import CHANNEL_AXES
-from tflite_export.lowering import Constant, KernelCall, distinct_constants, lower
+from tflite_export.lowering import lower
 from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
 from tflite_export.micro_sources import micro_dir
 from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport

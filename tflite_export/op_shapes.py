@@ -1,0 +1,87 @@
+"""Options, shapes and windows of operators, as the structs of `tern.h` want them; what does not fit is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Op, Tensor
+from tflite_export.levels import CHANNEL_AXES
+
+# TERN_MAX_RANK of tern.h.
+MAX_RANK = 4
+
+
+def option(op: Op, key: str) -> Any:
+    """An option of an operator; ExportError if the file lacks it."""
+    if key not in op.options:
+        raise ExportError(f"{op}: it lacks the option {key}: the file is damaged")
+    return op.options[key]
+
+
+def positive_option(op: Op, key: str) -> int:
+    """An option that counts something: at least 1, else ExportError."""
+    value = option(op, key)
+    if value < 1:
+        raise ExportError(f"{op}: its {key} is {value}, not at least 1")
+    return value
+
+
+def expect_channels(op: Op, target: Tensor, channels: int) -> None:
+    """Refuse a target with another number of channels: the kernels trust their shapes."""
+    if image_shape(op, target)["channels"] != channels:
+        raise ExportError(f"{op}: {target} should have {channels} channels")
+
+
+def image_shape(op: Op, tensor: Tensor) -> dict[str, int]:
+    """A tensor's `tern_shape`."""
+    if len(tensor.shape) != 4 or tensor.shape[0] != 1:
+        raise ExportError(f"{op}: {tensor} should have the shape (1, height, width, channels)")
+    return dict(zip(("height", "width", "channels"), tensor.shape[1:], strict=True))
+
+
+def full_rank(op: Op, tensor: Tensor) -> tuple[int, ...]:
+    """A tensor's shape with ones before it, up to `MAX_RANK` dimensions."""
+    if len(tensor.shape) > MAX_RANK:
+        raise ExportError(f"{op}: {tensor} has more than {MAX_RANK} dimensions")
+    return (1,) * (MAX_RANK - len(tensor.shape)) + tensor.shape
+
+
+def broadcast_strides(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A tensor's strides in elements where it is broadcast to `shape`: 0 along repeated dimensions."""
+    strides = []
+    stride = 1
+    for size, wanted in zip(reversed(full_rank(op, tensor)), reversed(shape), strict=True):
+        if size not in (1, wanted):
+            raise ExportError(f"{op}: {tensor} cannot be broadcast to {shape}")
+        strides.append(0 if size == 1 else stride)
+        stride *= size
+    return tuple(reversed(strides))
+
+
+def window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> dict[str, int]:
+    """The `tern_window` of a kernel of `height` x `width`, with TFLite's padding; checks the target's size."""
+    strides = (positive_option(op, "stride_h"), positive_option(op, "stride_w"))
+    dilations = (1, 1)
+    if op.name in CHANNEL_AXES:
+        dilations = (positive_option(op, "dilation_h_factor"), positive_option(op, "dilation_w_factor"))
+    pads = []
+    for size, out, kernel, stride, dilation in zip(
+        source.shape[1:3], target.shape[1:3], (height, width), strides, dilations, strict=True
+    ):
+        span = dilation * (kernel - 1) + 1
+        same = option(op, "padding") == "SAME"
+        expected = -(-size // stride) if same else (size - span) // stride + 1
+        if out != expected:
+            raise ExportError(f"{op}: {target} should be {expected} long where it is {out}")
+        pads.append(max((out - 1) * stride + span - size, 0) // 2 if same else 0)
+    return {
+        "height": height,
+        "width": width,
+        "stride_height": strides[0],
+        "stride_width": strides[1],
+        "dilation_height": dilations[0],
+        "dilation_width": dilations[1],
+        "pad_top": pads[0],
+        "pad_left": pads[1],
+    }
