@@ -28,6 +28,7 @@ def _dense() -> keras.Model:
 @pytest.fixture(scope="module")
 def ternary() -> tuple[keras.Model, bytes]:
     """A network whose batch-norms have gains of both signs."""
+    keras.utils.set_random_seed(0)
     layers = keras.layers
     model = keras.Sequential(
         [
