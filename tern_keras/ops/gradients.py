@@ -41,3 +41,27 @@ def straight_through(w: Tensor, gain: Tensor = 1.0) -> Tensor:
         Bengio, Léonard, Courville, "Estimating or propagating gradients through stochastic neurons", 2013.
     """
     return ops.stop_gradient(gain) * (w - ops.stop_gradient(w))
+
+
+def magnitude(x: Tensor) -> Tensor:
+    """Return |x| with the derivative 0 at 0, where the `abs` of the backends disagree.
+
+    Args:
+        x: tensor of any shape, a float dtype.
+
+    Returns:
+        |x|, of the shape and dtype of `x`.
+    """
+    return x * ops.stop_gradient(ops.sign(x))
+
+
+def free_magnitude(x: Tensor) -> Tensor:
+    """Return |x| with the derivative +1 at 0, for trainable quantities that must be able to leave 0.
+
+    Args:
+        x: tensor of any shape, a float dtype.
+
+    Returns:
+        |x|, of the shape and dtype of `x`.
+    """
+    return ops.where(x >= 0, x, -x)

@@ -5,21 +5,11 @@ import math
 from keras import ops
 
 from tern_keras.ops.codes import binary_codes, ternary_codes
-from tern_keras.ops.gradients import Tensor, as_float, straight_through
+from tern_keras.ops.gradients import Tensor, as_float, free_magnitude, magnitude, straight_through
 
 BETA_MIN = math.pi / 4
 # Figure 2c of the paper. float32 rounds pi/2 up, to where the tangent is negative: never go there.
 BETA_MAX = 1.5707
-
-
-def _scale(mu: Tensor) -> Tensor:
-    # |mu| with the derivative +1 at 0: with sign(0) = 0 the scale of an all-zero filter could never leave 0
-    return ops.where(mu >= 0, mu, -mu)
-
-
-def _magnitude(x: Tensor) -> Tensor:
-    # |x| with the derivative 0 at 0; the backends' own abs disagree there
-    return x * ops.stop_gradient(ops.sign(x))
 
 
 def sq(w: Tensor, mu: Tensor, delta: Tensor, binary: bool = False) -> Tensor:
@@ -56,7 +46,7 @@ def sq(w: Tensor, mu: Tensor, delta: Tensor, binary: bool = False) -> Tensor:
     """
     dtype = ops.convert_to_tensor(w).dtype
     w = as_float(w)
-    scale = _scale(ops.cast(mu, w.dtype))
+    scale = free_magnitude(ops.cast(mu, w.dtype))
     codes = binary_codes(w) if binary else ternary_codes(w, ops.cast(delta, w.dtype))
     return ops.cast(scale * codes + straight_through(w), dtype)
 
@@ -96,12 +86,13 @@ def adaptive_penalty(w: Tensor, mu: Tensor, beta: Tensor, gamma: float, p: float
         Razani et al., "Adaptive binary-ternary quantization", eq. 8-10 (arXiv:1909.12205).
     """
     check_penalty(gamma, p)
-    magnitude = _magnitude(as_float(w))
-    mu, beta = (ops.cast(x, magnitude.dtype) for x in (mu, beta))
+    to_zero = magnitude(as_float(w))
+    mu, beta = (ops.cast(x, to_zero.dtype) for x in (mu, beta))
     # distances, then a choice: the gradient of a minimum at a tie depends on the backend
-    to_mu = _magnitude(magnitude - _magnitude(mu))
+    to_mu = magnitude(to_zero - magnitude(mu))
     tangent = ops.tan(beta)
-    to_mu, to_zero = (to_mu, magnitude) if p == 1 else (ops.power(to_mu, p), ops.power(magnitude, p))
+    if p != 1:
+        to_mu, to_zero = ops.power(to_mu, p), ops.power(to_zero, p)
     to_zero = tangent * to_zero
     return ops.mean(ops.where(to_zero < to_mu, to_zero, to_mu)) + gamma / tangent
 

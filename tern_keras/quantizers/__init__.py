@@ -5,14 +5,45 @@ from typing import Any
 
 import keras
 
-from tern_keras.quantizers.base import QuantizedTensor, Quantizer
+from tern_keras.quantizers.base import QuantizedSum, QuantizedTensor, Quantizer, ScaledQuantizer
+from tern_keras.quantizers.binary_connect import BinaryConnect
+from tern_keras.quantizers.bwn import BWN, DoReFa
 from tern_keras.quantizers.sq import SQ
+from tern_keras.quantizers.statistical_scaling import ResidualExpansion, StatisticalScaling
+from tern_keras.quantizers.truncated_gaussian import TruncatedGaussian
 from tern_keras.quantizers.ttq import TTQ
 from tern_keras.quantizers.twn import TWN
 
-__all__ = ["SQ", "TTQ", "TWN", "QuantizedTensor", "Quantizer", "deserialize", "get", "serialize"]
+__all__ = [
+    "BWN",
+    "SQ",
+    "TTQ",
+    "TWN",
+    "BinaryConnect",
+    "DoReFa",
+    "QuantizedSum",
+    "QuantizedTensor",
+    "Quantizer",
+    "ResidualExpansion",
+    "ScaledQuantizer",
+    "StatisticalScaling",
+    "TruncatedGaussian",
+    "deserialize",
+    "get",
+    "serialize",
+]
 
-ALIASES: dict[str, type[Quantizer]] = {"twn": TWN, "ttq": TTQ, "sq": SQ}
+ALIASES: dict[str, type[Quantizer]] = {
+    "twn": TWN,
+    "ttq": TTQ,
+    "sq": SQ,
+    "bc": BinaryConnect,
+    "bwn": BWN,
+    "dorefa": DoReFa,
+    "sws": StatisticalScaling,
+    "rel": ResidualExpansion,
+    "tga": TruncatedGaussian,
+}
 
 
 def serialize(quantizer: Quantizer | None) -> dict[str, Any] | None:
@@ -45,8 +76,9 @@ def get(identifier: Any) -> Quantizer | None:
     """Return the quantizer that `identifier` names.
 
     Args:
-        identifier: None; an alias, "twn", "ttq" or "sq"; an alias with arguments, "ttq(threshold=0.1)"; a
-            dictionary from `serialize`; a `Quantizer` class; or a `Quantizer`, which is returned as it is.
+        identifier: None; an alias, "twn", "ttq", "sq", "bc", "bwn", "dorefa", "sws", "rel" or "tga"; an alias with
+            arguments, "ttq(threshold=0.1)"; a dictionary from `serialize`; a `Quantizer` class; or a `Quantizer`,
+            which is returned as it is.
 
     Returns:
         A quantizer, or None for None.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from tern_keras.ops.gradients import Tensor, as_float
+from tern_keras.ops.power_of_two import power_of_two
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,41 @@ class QuantizedTensor:
         return np.where(self.codes < 0, -self.scales[-1], positive).astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class QuantizedSum(QuantizedTensor):
+    """A quantised kernel that is a sum of such, e.g. of the branches of a residual expansion.
+
+    Attributes:
+        terms: the quantised tensors that add up to the kernel, each of its shape.
+        codes: sum of the codes of the terms, int8; their supports are nested, so it is 0 where all of theirs are.
+        scales: scales of the terms, one after the other.
+        bits: bits of the terms together.
+    """
+
+    terms: tuple[QuantizedTensor, ...]
+
+    @classmethod
+    def of(cls, terms: Sequence[QuantizedTensor]) -> QuantizedSum:
+        """Return the sum of `terms`, which have nested supports and equal signs.
+
+        Example:
+            >>> one = QuantizedTensor(np.array([1, 0, -1], np.int8), np.array([[0.5]], np.float32), bits=2)
+            >>> two = QuantizedTensor(np.array([1, 0, 0], np.int8), np.array([[0.75]], np.float32), bits=2)
+            >>> QuantizedSum.of([one, two]).dequantize().tolist()
+            [1.25, 0.0, -0.5]
+        """
+        return cls(
+            codes=np.stack([term.codes for term in terms]).sum(axis=0, dtype=np.int8),
+            scales=np.concatenate([term.scales for term in terms]),
+            bits=sum(term.bits for term in terms),
+            terms=tuple(terms),
+        )
+
+    def dequantize(self) -> np.ndarray:
+        """Return the kernel as the layer uses it, float32, of the shape of `codes`."""
+        return np.sum([term.dequantize() for term in self.terms], axis=0)
+
+
 class Quantizer(keras.layers.Layer):
     """Base of the weight quantizers: maps a latent kernel to a quantised one of the same shape.
 
@@ -51,9 +87,11 @@ class Quantizer(keras.layers.Layer):
     Attributes:
         axes: axes of the kernel that one filter spans; set by `attach`, all but the last by default.
         regularizer: penalty that the owning layer adds for the kernel, or None.
+        constraint: constraint that the owning layer puts on the latent kernel, after its own, or None.
     """
 
     regularizer: keras.regularizers.Regularizer | None = None
+    constraint: keras.constraints.Constraint | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.pop("dtype", None)
@@ -81,6 +119,12 @@ class Quantizer(keras.layers.Layer):
         self._read_kernel = lambda: as_float(kernel)
         self.build(tuple(kernel.shape))
         self._read_kernel = None
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """Add a weight as any layer does, marked for `tern_keras.optimizers.SplitOptimizer`."""
+        variable = super().add_weight(*args, **kwargs)
+        variable.owned_by_quantizer = True
+        return variable
 
     def filter_axes(self, rank: int) -> tuple[int, ...]:
         """Return the axes that one filter of a kernel of `rank` axes spans."""
@@ -140,3 +184,38 @@ class Quantizer(keras.layers.Layer):
         config = super().get_config()
         del config["dtype"]  # always float32
         return config
+
+
+class ScaledQuantizer(Quantizer):
+    """Base of the quantizers whose levels have scales, which it rounds to powers of two on request.
+
+    Args:
+        power_of_two: whether the forward pass and the deployed kernel use each scale rounded to the nearest power
+            of two (`tern_keras.ops.power_of_two`); a trained scale itself keeps its precision.
+        **kwargs: `name` and `trainable` of a Keras layer.
+    """
+
+    def __init__(self, power_of_two: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.power_of_two = power_of_two
+
+    def rounded(self, scale: Tensor) -> Tensor:
+        """Return scales, or a kernel whose values are scales, as the forward pass uses them.
+
+        Args:
+            scale: tensor of any shape, float32.
+
+        Returns:
+            `scale`, or with `power_of_two` its nearest powers of two, differentiable with respect to `scale`.
+        """
+        return power_of_two(scale) if self.power_of_two else scale
+
+    def _quantized_tensor(self, codes: Tensor, *scales: Tensor, bits: int = 2) -> QuantizedTensor:
+        """Return `codes` and the rounded `scales` as NumPy arrays; a scalar scale serves the whole kernel."""
+        codes = ops.convert_to_numpy(codes).astype(np.int8)
+        arrays = [ops.convert_to_numpy(self.rounded(scale)) for scale in scales]
+        return QuantizedTensor(codes, np.stack([a.reshape(a.shape or (1,) * codes.ndim) for a in arrays]), bits)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "power_of_two": self.power_of_two}

@@ -3,17 +3,16 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from tern_keras.ops.codes import ternary_codes
 from tern_keras.ops.gradients import Tensor, as_float
 from tern_keras.ops.ttq import check_threshold, ttq, ttq_threshold
-from tern_keras.quantizers.base import QuantizedTensor, Quantizer
+from tern_keras.quantizers.base import QuantizedTensor, ScaledQuantizer
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
-class TTQ(Quantizer):
+class TTQ(ScaledQuantizer):
     """Trained ternary quantisation: weights {-Wn, 0, +Wp}, both scales trained by the model's optimizer.
 
     Formulas and reference: `tern_keras.ops.ttq`. The scales are free to take any sign, as in the authors' code.
@@ -23,14 +22,14 @@ class TTQ(Quantizer):
         sparsity: share of zeros in [0, 1), held constant; replaces `threshold`.
         init: initial Wp and Wn: "ones" as published, which rescales the layer and wants a batch normalisation
             behind it, or "mean", the mean of |w| on each side, which keeps the layer's magnitude.
-        **kwargs: `name` and `trainable` of a Keras layer.
+        **kwargs: `power_of_two` of `ScaledQuantizer`; `name` and `trainable` of a Keras layer.
 
     Raises:
         ValueError: an argument is out of range.
 
     Example:
         >>> quantizer = TTQ(sparsity=0.5)
-        >>> w = np.array([[0.9], [-0.6], [0.1], [0.0]], np.float32)
+        >>> w = keras.ops.array([[0.9], [-0.6], [0.1], [0.0]])
         >>> keras.ops.convert_to_numpy(quantizer(w)).tolist()
         [[1.0], [-1.0], [0.0], [0.0]]
     """
@@ -70,13 +69,11 @@ class TTQ(Quantizer):
 
     def call(self, kernel: Tensor) -> Tensor:
         """Return the quantised kernel, float32."""
-        return ttq(kernel, self.wp, self.wn, self.threshold, self.sparsity)
+        return ttq(kernel, self.rounded(self.wp), self.rounded(self.wn), self.threshold, self.sparsity)
 
     def quantized_tensor(self, kernel: Tensor) -> QuantizedTensor:
         """Return the codes and the two scales of `kernel`."""
-        codes = ops.convert_to_numpy(self._codes(as_float(kernel))).astype(np.int8)
-        scales = np.stack([ops.convert_to_numpy(scale) for scale in (self.wp, self.wn)])
-        return QuantizedTensor(codes, scales.reshape((2,) + (1,) * codes.ndim), bits=2)
+        return self._quantized_tensor(self._codes(as_float(kernel)), self.wp, self.wn)
 
     def calibrate(self, kernel: Tensor) -> None:
         """Set Wp and Wn to the means of |w| on each side, so that the layer keeps its magnitude."""

@@ -3,15 +3,14 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from tern_keras.ops.gradients import Tensor, as_float
 from tern_keras.ops.twn import check_factor, twn, twn_codes_and_scale
-from tern_keras.quantizers.base import QuantizedTensor, Quantizer
+from tern_keras.quantizers.base import QuantizedTensor, ScaledQuantizer
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
-class TWN(Quantizer):
+class TWN(ScaledQuantizer):
     """Ternary weight networks: weights {-α, 0, +α}, α and the threshold recomputed from the latent weights.
 
     Formulas and reference: `tern_keras.ops.twn`. It has no trainable state, and suits pretrained weights.
@@ -19,15 +18,15 @@ class TWN(Quantizer):
     Args:
         factor: threshold as a multiple of mean|w|, in [0, 1).
         per_filter: whether each filter has its own threshold and scale, instead of one for the layer.
-        **kwargs: `name` and `trainable` of a Keras layer.
+        **kwargs: `power_of_two` of `ScaledQuantizer`; `name` and `trainable` of a Keras layer.
 
     Raises:
         ValueError: `factor` is out of range.
 
     Example:
         >>> quantizer = TWN()
-        >>> w = np.array([[0.9], [-0.6], [0.1]], np.float32)
-        >>> np.round(keras.ops.convert_to_numpy(quantizer(w)), 4).tolist()
+        >>> w = keras.ops.array([[0.9], [-0.6], [0.1]])
+        >>> keras.ops.convert_to_numpy(quantizer(w)).round(4).tolist()
         [[0.75], [-0.75], [0.0]]
     """
 
@@ -45,14 +44,12 @@ class TWN(Quantizer):
 
     def call(self, kernel: Tensor) -> Tensor:
         """Return the quantised kernel, float32."""
-        return twn(kernel, self.factor, self._scale_axes(len(kernel.shape)))
+        return self.rounded(twn(kernel, self.factor, self._scale_axes(len(kernel.shape))))
 
     def quantized_tensor(self, kernel: Tensor) -> QuantizedTensor:
         """Return the codes and the one scale, or one a filter, of `kernel`."""
         kernel = as_float(kernel)
-        codes, scale = twn_codes_and_scale(kernel, self.factor, self._scale_axes(len(kernel.shape)))
-        to_numpy = keras.ops.convert_to_numpy
-        return QuantizedTensor(to_numpy(codes).astype(np.int8), to_numpy(scale)[np.newaxis], bits=2)
+        return self._quantized_tensor(*twn_codes_and_scale(kernel, self.factor, self._scale_axes(len(kernel.shape))))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""

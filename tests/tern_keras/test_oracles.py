@@ -5,7 +5,18 @@ import pytest
 from autodiff import close, gradients
 from keras import ops
 
-from tern_keras.ops import adaptive_penalty, sq, ttq, twn
+from tern_keras.ops import (
+    adaptive_penalty,
+    binary_connect,
+    bwn,
+    dorefa,
+    residual_expansion,
+    sq,
+    statistical_scaling,
+    truncated_gaussian,
+    ttq,
+    twn,
+)
 
 pytestmark = pytest.mark.shared
 
@@ -63,3 +74,29 @@ def test_adaptive_penalty(oracles):
         for key, value in (("dw", dw), ("dmu", dmu), ("dbeta", dbeta)):
             if key in case:
                 close(value, case[key])
+
+
+UNTRAINED = {
+    "bc": binary_connect,
+    "bwn": lambda w, per_filter=False: bwn(w, (0,) if per_filter else None),
+    "dorefa": dorefa,
+    "sws": statistical_scaling,
+    "rel": residual_expansion,
+}
+
+
+@pytest.mark.parametrize("method", UNTRAINED)
+def test_methods_without_trained_state(oracles, method):
+    for case, args, w, g in cases(oracles, method):
+        close(UNTRAINED[method](w, **args), case["q"])
+        (dw,) = gradients(weighted(lambda w, a=args: UNTRAINED[method](w, **a), g), w)
+        close(dw, case["dw"])
+
+
+def test_truncated_gaussian(oracles):
+    for case, args, w, g in cases(oracles, "tga"):
+        delta, options = np.float32(args["delta"]), {"stats_gradient": args["stats_gradient"]}
+        close(truncated_gaussian(w, delta, **options), case["q"])
+        dw, ddelta = gradients(weighted(lambda w, d, o=options: truncated_gaussian(w, d, **o), g), w, delta)
+        np.testing.assert_allclose(dw, case["dw"], rtol=1e-4, atol=1e-6)
+        close(ddelta, case["ddelta"])

@@ -1,17 +1,43 @@
 import keras
 import numpy as np
 import pytest
-from autodiff import W, close, numpy
+from autodiff import G, W, close, gradients, numpy
 
 from tern_keras import quantizers
-from tern_keras.quantizers import SQ, TTQ, TWN, QuantizedTensor
+from tern_keras.quantizers import (
+    BWN,
+    SQ,
+    TTQ,
+    TWN,
+    BinaryConnect,
+    DoReFa,
+    QuantizedSum,
+    QuantizedTensor,
+    ResidualExpansion,
+    StatisticalScaling,
+    TruncatedGaussian,
+)
 from tern_keras.regularizers import AdaptiveRegularizer
 
 KERNEL = W.reshape(4, 2)
 
 
 class TestGet:
-    @pytest.mark.parametrize(("alias", "cls"), [("twn", TWN), ("ttq", TTQ), ("sq", SQ), ("TTQ", TTQ)])
+    @pytest.mark.parametrize(
+        ("alias", "cls"),
+        [
+            ("twn", TWN),
+            ("ttq", TTQ),
+            ("sq", SQ),
+            ("TTQ", TTQ),
+            ("bc", BinaryConnect),
+            ("bwn", BWN),
+            ("dorefa", DoReFa),
+            ("sws", StatisticalScaling),
+            ("rel", ResidualExpansion),
+            ("tga", TruncatedGaussian),
+        ],
+    )
     def test_alias(self, alias, cls):
         assert type(quantizers.get(alias)) is cls
 
@@ -30,7 +56,9 @@ class TestGet:
         assert quantizers.get({"class_name": "TTQ", "config": {"sparsity": 0.3}}).sparsity == 0.3
 
     def test_unknown_name_lists_the_known_ones(self):
-        with pytest.raises(ValueError, match=r"Unknown quantizer 'tqt'. Known: sq, ttq, twn"):
+        with pytest.raises(
+            ValueError, match=r"Unknown quantizer 'tqt'. Known: bc, bwn, dorefa, rel, sq, sws, tga, ttq, twn"
+        ):
             quantizers.get("tqt")
 
     @pytest.mark.parametrize("text", ["ttq(0.1)", "ttq(threshold=x)", "ttq(threshold=0.1", "ttq(**a)"])
@@ -59,6 +87,12 @@ class TestGet:
         TWN(factor=0.75, per_filter=True),
         TTQ(sparsity=0.4, init="mean", name="mine"),
         SQ(AdaptiveRegularizer(0.1, 0.01, p=2), per_filter=False, width=0.3, beta=1.0, depth_threshold=1.5),
+        BinaryConnect(clip=True),
+        BWN(per_filter=True, power_of_two=True),
+        DoReFa(power_of_two=True),
+        StatisticalScaling(beta=0.1),
+        ResidualExpansion(t_ex=4),
+        TruncatedGaussian(stats_gradient=False),
     ],
     ids=lambda quantizer: type(quantizer).__name__,
 )
@@ -73,31 +107,74 @@ def attached(quantizer, kernel=KERNEL):
     return quantizer
 
 
+@pytest.mark.parametrize("power_of_two", [False, True])
 @pytest.mark.parametrize(
-    "make",
+    ("cls", "arguments", "codes"),
     [
-        TWN,
-        lambda: TWN(per_filter=True),
-        TTQ,
-        lambda: TTQ(sparsity=0.5, init="mean"),
-        SQ,
-        lambda: SQ(per_filter=False),
+        (TWN, {}, {-1, 0, 1}),
+        (TWN, {"per_filter": True}, {-1, 0, 1}),
+        (TTQ, {}, {-1, 0, 1}),
+        (TTQ, {"sparsity": 0.5, "init": "mean"}, {-1, 0, 1}),
+        (SQ, {}, {-1, 0, 1}),
+        (SQ, {"per_filter": False}, {-1, 0, 1}),
+        (BWN, {}, {-1, 1}),
+        (BWN, {"per_filter": True}, {-1, 1}),
+        (DoReFa, {}, {-1, 1}),
+        (StatisticalScaling, {}, {-1, 0, 1}),
+        (ResidualExpansion, {}, {-2, -1, 0, 1, 2}),
+        (TruncatedGaussian, {}, {-1, 0, 1}),
     ],
 )
-def test_dequantized_tensor_is_the_forward_pass(make):
+def test_dequantized_tensor_is_the_forward_pass(cls, arguments, codes, power_of_two):
     kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 5)).astype(np.float32)
-    quantizer = attached(make(), kernel)
+    quantizer = attached(cls(**arguments, power_of_two=power_of_two), kernel)
     tensor = quantizer.quantized_tensor(kernel)
     assert tensor.codes.dtype == np.int8
     assert tensor.scales.dtype == np.float32
-    assert tensor.bits == 2
-    assert set(np.unique(tensor.codes)) == {-1, 0, 1}
+    assert tensor.bits == {2: 1, 3: 2, 5: 4}[len(codes)]
+    assert set(np.unique(tensor.codes)) == codes
     np.testing.assert_array_equal(tensor.dequantize(), numpy(quantizer(kernel)))
+    exponents = np.log2(np.abs(tensor.scales))
+    if power_of_two:
+        np.testing.assert_array_equal(exponents, np.round(exponents))
+    elif cls is not TTQ or arguments:
+        assert (exponents != np.round(exponents)).any()
+
+
+def test_binary_connect_has_a_scale_of_one():
+    tensor = attached(BinaryConnect()).quantized_tensor(KERNEL)
+    assert (tensor.bits, tensor.scales.ravel().tolist()) == (1, [1])
+    np.testing.assert_array_equal(tensor.dequantize(), np.where(KERNEL >= 0, 1, -1))
+
+
+@pytest.mark.parametrize(("cls", "expected"), [(TTQ, -0.9), (SQ, -0.6)])
+def test_gradient_passes_a_rounded_scale_to_the_scale_behind_it(cls, expected):
+    quantizer = attached(cls(power_of_two=True), W[:, np.newaxis])
+    scale = quantizer.trainable_variables[0]
+
+    def loss(value):
+        with keras.StatelessScope(state_mapping=[(scale, value)]):
+            return keras.ops.sum(quantizer(W[:, np.newaxis]) * G[:, np.newaxis])
+
+    unrounded = np.full(scale.shape, 0.4, np.float32)
+    close(np.sum(gradients(loss, unrounded)[0]), expected)
+    scale.assign(unrounded)
+    assert float(keras.ops.max(quantizer(W[:, np.newaxis]))) == 0.5
 
 
 def test_quantized_tensor_of_two_scales():
     tensor = QuantizedTensor(np.int8([[1, -1], [0, 1]]), np.float32([[[0.5]], [[-0.25]]]), bits=2)
     np.testing.assert_array_equal(tensor.dequantize(), [[0.5, 0.25], [0, 0.5]])
+
+
+def test_sum_of_quantized_tensors():
+    terms = attached(ResidualExpansion(t_ex=2)).quantized_tensor(KERNEL)
+    assert isinstance(terms, QuantizedSum)
+    assert [term.bits for term in terms.terms] == [2, 2]
+    assert [set(np.unique(term.codes)) for term in terms.terms] == [{-1, 0, 1}] * 2
+    close(terms.scales.ravel(), [0.41666667, 0.49])
+    np.testing.assert_array_equal(terms.codes, np.int8([[2, -2], [2, -2], [1, 0], [0, 2]]))
+    close(terms.dequantize(), sum(term.dequantize() for term in terms.terms))
 
 
 class TestState:
@@ -136,6 +213,13 @@ class TestState:
         close(sq.sigma, 3 * KERNEL.std())
         assert float(sq.beta) == 1.0
 
+    def test_tga_threshold_starts_from_the_largest_weight(self):
+        quantizer = attached(TruncatedGaussian())
+        close(quantizer.delta, 0.05 * 0.9)
+        quantizer.calibrate(3 * KERNEL)
+        close(quantizer.delta, 0.05 * 2.7)
+        assert [v.name for v in quantizer.trainable_variables] == ["delta"]
+
     def test_depth_follows_beta(self):
         quantizer = attached(SQ())
         quantizer.beta.assign(1.564)
@@ -169,6 +253,8 @@ class TestState:
         (lambda: TWN(factor=1.2), "factor"),
         (lambda: TTQ(threshold=2), "threshold"),
         (lambda: TTQ(init="zeros"), "init must be"),
+        (lambda: StatisticalScaling(beta=1), "beta must be in"),
+        (lambda: ResidualExpansion(t_ex=0), "t_ex must be"),
         (lambda: SQ(width=-1), "width"),
         (lambda: SQ(beta=1.5708), "beta must be in"),
     ],

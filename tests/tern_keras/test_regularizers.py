@@ -1,13 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from autodiff import W, close
+from autodiff import W, close, gradients
 from sample_models import JIT
 
 from tern_keras.layers import QuantDense
-from tern_keras.ops import adaptive_penalty
+from tern_keras.ops import adaptive_penalty, bwn, twn
 from tern_keras.quantizers import SQ
-from tern_keras.regularizers import AdaptiveRegularizer
+from tern_keras.regularizers import AdaptiveRegularizer, BinaryRegularizer, TernaryRegularizer
 
 KERNEL = W.reshape(4, 2)
 
@@ -125,13 +125,73 @@ def test_beta_trains_only_with_the_penalty(penalised):
     assert ("beta" in [variable.name for variable in layer.trainable_variables]) == penalised
 
 
+def test_gamma_counted_as_the_paper_prints_it():
+    # one scale a layer: once, over the number of weights
+    quantizer = SQ(per_filter=False)
+    quantizer.attach(KERNEL)
+    quantizer.mu.assign([[0.4]])
+    quantizer.beta.assign(1.2)
+    literal = AdaptiveRegularizer(0.1, 0.01, gamma_mode="paper_sum")
+    close(literal.bind(quantizer)(KERNEL), 0.0154242)
+    # one scale a filter: the filters' sum over the number of weights is 1 / fan_in
+    once = AdaptiveRegularizer(0.1, 0.01 / 4)(KERNEL)
+    close(literal(KERNEL), float(once))
+
+
+class TestFixed:
+    @pytest.mark.parametrize("cls", [BinaryRegularizer, TernaryRegularizer])
+    def test_zero_at_the_levels_and_above_it_elsewhere(self, cls):
+        levels = [-0.4, 0.4] if cls is BinaryRegularizer else [-0.4, 0.0, 0.4]
+        assert float(cls(1.0, mu=0.4)(np.float32(levels))) == pytest.approx(0, abs=1e-7)
+        for w in (0.1, 0.3, 0.5, -0.2):
+            assert float(cls(1.0, mu=0.4)(np.float32([w]))) > 0.05
+
+    def test_values(self):
+        close(BinaryRegularizer(0.1, mu=0.4)(W), 0.1 * np.abs(np.abs(W) - 0.4).mean())
+        close(TernaryRegularizer(0.1, mu=0.4)(W), 0.1 * np.abs(np.abs(np.abs(W) - 0.2) - 0.2).mean())
+
+    def test_ternary_is_the_adaptive_penalty_at_quarter_pi(self):
+        close(TernaryRegularizer(1.0, mu=0.4)(W), float(adaptive_penalty(W, 0.4, np.pi / 4, 0.0)))
+
+    def test_gradients(self):
+        (binary,) = gradients(lambda w: 8 * BinaryRegularizer(1.0, mu=0.4)(w), W)
+        (ternary,) = gradients(lambda w: 8 * TernaryRegularizer(1.0, mu=0.4)(w), W)
+        np.testing.assert_array_equal(binary, [1, -1, -1, 1, -1, 1, 0, 1])
+        np.testing.assert_array_equal(ternary, [1, -1, -1, 0, 1, -1, 0, 1])
+
+    def test_scale_of_each_filter_by_default(self):
+        mu = np.abs(np.asarray(bwn(KERNEL, axis=(0,)))).max(axis=0)
+        close(BinaryRegularizer(1.0)(KERNEL), np.abs(np.abs(KERNEL) - mu).mean())
+        half = np.abs(np.asarray(twn(KERNEL, axis=(0,)))).max(axis=0) / 2
+        close(TernaryRegularizer(1.0)(KERNEL), np.abs(np.abs(np.abs(KERNEL) - half) - half).mean())
+
+    @pytest.mark.parametrize("cls", [BinaryRegularizer, TernaryRegularizer])
+    def test_on_layers_and_in_half_precision(self, cls):
+        layer = built(QuantDense(2, kernel_quantizer="bwn", kernel_regularizer=cls(0.1)))
+        close(layer.losses[0], float(cls(0.1)(layer.kernel)))
+        loss = cls(0.1)(keras.ops.cast(KERNEL, "float16"))
+        assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+
+    @pytest.mark.parametrize("cls", [BinaryRegularizer, TernaryRegularizer])
+    def test_config_round_trip_and_bad_arguments(self, cls):
+        copy = keras.regularizers.deserialize(keras.regularizers.serialize(cls(0.2, mu=0.3)))
+        assert (type(copy), copy.strength, copy.mu) == (cls, 0.2, 0.3)
+        with pytest.raises(ValueError, match=f"{cls.__name__}: strength must be"):
+            cls(-1)
+        with pytest.raises(ValueError, match=f"{cls.__name__}: mu must be None or > 0"):
+            cls(1, mu=0)
+
+
 def test_config_round_trip():
-    config = keras.regularizers.serialize(AdaptiveRegularizer(0.2, 0.03, p=2))
+    config = keras.regularizers.serialize(AdaptiveRegularizer(0.2, 0.03, p=2, gamma_mode="paper_sum"))
     copy = keras.regularizers.deserialize(config)
-    assert (copy.strength, copy.gamma, copy.p) == (0.2, 0.03, 2)
+    assert (copy.strength, copy.gamma, copy.p, copy.gamma_mode) == (0.2, 0.03, 2, "paper_sum")
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((-1, 0), "strength"), ((1, -1), "gamma"), ((1, 1, 0.5), "p must")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((-1, 0), "strength"), ((1, -1), "gamma"), ((1, 1, 0.5), "p must"), ((1, 1, 1, "once"), "gamma_mode")],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         AdaptiveRegularizer(*arguments)
