@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 
+from tern_keras.layers.base import stock_weights
+
 
 def is_cloneable(model: object) -> bool:
     """Return whether `model` is Sequential or Functional; Keras exports no class for the latter."""
@@ -102,7 +104,10 @@ def _copy_weights(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
         new.finalize_state()
 
 
-def copy_bias(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
-    """Copy the bias, if there is one, by value: on JAX, models that share an array lose it when one trains."""
-    if new.use_bias:
-        new.bias.assign(old.bias.numpy())
+def carry_over(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Copy the weights that a stock layer and its quantised sibling share.
+
+    By value: on JAX, models that share an array lose it when one trains.
+    """
+    for source, target in zip(stock_weights(old), stock_weights(new), strict=True):
+        target.assign(keras.ops.convert_to_numpy(source))

@@ -5,8 +5,9 @@ import re
 
 import keras
 
-from tern_keras.cloning import clone_with, copy_bias, require_cloneable
+from tern_keras.cloning import carry_over, clone_with, require_cloneable
 from tern_keras.layers import STOCK_CLASSES
+from tern_keras.layers.base import QuantizedLayer
 
 
 def finalize(model: keras.Model) -> keras.Model:
@@ -45,7 +46,8 @@ def _stock_layer(layer: keras.layers.Layer) -> keras.layers.Layer | None:
     config.update(dict.fromkeys(penalties))
     cls = STOCK_CLASSES.get(type(layer))
     if cls is not None:
-        del config["kernel_quantizer"]
+        for kernel in layer.kernel_specs:
+            del config[kernel.argument]
     if _is_ours(config):
         raise ValueError(
             f"finalize(): layer '{layer.name}' ({type(layer).__name__}) holds an object of tern_keras that has no "
@@ -61,8 +63,10 @@ def _is_ours(config: object) -> bool:
 
 
 def _transfer(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
-    if getattr(old, "kernel_quantizer", None) is None:
-        new.set_weights(old.get_weights())
+    carry_over(old, new)
+    if not isinstance(old, QuantizedLayer):
         return
-    copy_bias(old, new)
-    new.kernel.assign(old.quantized_kernel().dequantize())
+    quantized = old.quantized_kernels()
+    for kernel in old.kernel_specs:
+        if kernel.role in quantized:
+            kernel.variable(new).assign(quantized[kernel.role].dequantize())

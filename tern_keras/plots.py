@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -129,13 +130,15 @@ def _histogram(axis: Axes, layer: QuantizedKernel) -> None:
 
 
 def _tiles(codes: np.ndarray) -> np.ndarray:
-    """An RGB image of the kernels (height, width, inputs, outputs) side by side, with a white line between them."""
+    """An RGB image of the kernels (..., width, inputs, outputs) side by side, with a white line between them."""
     colours = np.ones((*codes.shape, 3))
     for code, colour in _COLOURS.items():
         colours[codes == code] = colour
     if codes.ndim == 2:
         return colours
-    height, width, inputs, outputs = codes.shape
+    *depths, width, inputs, outputs = codes.shape  # one, two or three spatial dimensions
+    height = math.prod(depths)
+    colours = colours.reshape(height, width, inputs, outputs, 3)
     padded = np.ones((inputs, height + 1, outputs, width + 1, 3))
     padded[:, :height, :, :width] = colours.transpose(2, 0, 3, 1, 4)
     return padded.reshape(inputs * (height + 1), outputs * (width + 1), 3)[:-1, :-1]

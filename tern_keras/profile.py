@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from tern_keras.cloning import require_built
-from tern_keras.layers import QUANTIZED_CLASSES
-from tern_keras.layers.base import QuantizedKernel, require_finite
+from tern_keras.layers import kernel_specs
+from tern_keras.layers.base import require_finite, stock_weights
+from tern_keras.layers.kernels import KernelSpec
 from tern_keras.levels import FLOAT_BITS, find_quantized
 from tern_keras.quantizers import QuantizedTensor, Quantizer
 
@@ -21,17 +23,18 @@ FLOAT_BYTES = FLOAT_BITS // 8
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One layer with weights.
+    """One layer with weights, or one kernel of a layer that has several.
 
     Attributes:
-        name: the layer's name.
+        name: the layer's name; with several kernels, "<layer>/<kernel>", and what is neither counts with the first.
         type: its class name.
         kernel_shape: shape of the kernel, or None for layers without one, such as batch normalisation.
         method: quantizer ("ttq"), "ternary" or "binary" for a stock layer with such a kernel, else "float32".
         bits: stored bits a weight.
         density: share of the weights that are not zero, 0 to 1; None without a kernel.
         scales: the stored scales; empty for float kernels.
-        macs: multiply-accumulates for one sample, zeros counted; None if the input size is open or without a kernel.
+        macs: multiply-accumulates for one sample, zeros counted, 0 for a look-up; None if the input size is open or
+            without a kernel.
         weights: number of weights in the papers' sense: kernels and other matrices, no biases.
         parameters: number of all stored values but the scales.
         bytes: stored bytes: packed codes, scales, and everything else as float32.
@@ -56,7 +59,7 @@ class ModelProfile:
 
     Attributes:
         name: the model's name.
-        layers: one `LayerProfile` a layer.
+        layers: one `LayerProfile` a layer, or a kernel where a layer has several.
     """
 
     name: str
@@ -110,10 +113,10 @@ def profile(model: keras.Model) -> ModelProfile:
         (2, 324, 1024, 16.0)
     """
     require_built(model, "profile")
-    rows = []
+    rows: list[LayerProfile] = []
     for layer, variables in _own_variables(model):
         require_finite(layer)
-        rows.append(_kernel_row(layer, variables) if _has_kernel(layer) else _other_row(layer, variables))
+        rows += _kernel_rows(layer, variables) if kernel_specs(layer) else [_other_row(layer, variables)]
     return ModelProfile(model.name, tuple(rows))
 
 
@@ -121,28 +124,36 @@ def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, lis
     """Yield each layer, at any depth, that has weights of its own, quantizers apart."""
     seen: set[int] = set()
     for layer in model._flatten_layers(include_self=False):
-        inner = {id(v) for sub in layer._flatten_layers(include_self=False) for v in sub.weights}
-        own = [v for v in layer.weights if id(v) not in inner | seen]
+        # a layer with kernels owns those of its cell
+        subs = () if kernel_specs(layer) else layer._flatten_layers(include_self=False)
+        inner = {id(v) for sub in subs for v in sub.weights}
+        own = [v for v in stock_weights(layer) if id(v) not in inner | seen]
         seen.update(id(v) for v in own)
-        if own and not isinstance(layer, Quantizer):
+        if own:
             yield layer, own
 
 
-def _has_kernel(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, tuple(QUANTIZED_CLASSES))
+def _kernel_rows(layer: keras.layers.Layer, variables: list[keras.Variable]) -> Iterator[LayerProfile]:
+    """Yield a row a kernel; the parameters that are no kernels, such as the bias, count with the first."""
+    specs = kernel_specs(layer)
+    rest = _count(variables) - _count([spec.variable(layer) for spec in specs])
+    for spec in specs:
+        kernel = spec.variable(layer)
+        yield _kernel_row(layer, spec, layer.name if len(specs) == 1 else f"{layer.name}/{kernel.name}", rest)
+        rest = 0
 
 
-def _kernel_row(layer: keras.layers.Layer, variables: list[keras.Variable]) -> LayerProfile:
-    method, quantized = _quantized(layer)
-    shape = tuple(layer.kernel.shape)
+def _kernel_row(layer: keras.layers.Layer, spec: KernelSpec, name: str, other_parameters: int) -> LayerProfile:
+    kernel = spec.variable(layer)
+    method, quantized = _quantized(layer, spec)
+    shape = tuple(kernel.shape)
     weights = math.prod(shape)
-    parameters = _count(variables)
     if quantized is None:
-        bits, scales, codes = FLOAT_BITS, np.empty(0), ops.convert_to_numpy(layer.kernel)
+        bits, scales, codes = FLOAT_BITS, np.empty(0), ops.convert_to_numpy(kernel)
     else:
         bits, scales, codes = quantized.bits, quantized.scales, quantized.codes
     return LayerProfile(
-        name=layer.name,
+        name=name,
         type=type(layer).__name__,
         kernel_shape=shape,
         method=method,
@@ -151,8 +162,8 @@ def _kernel_row(layer: keras.layers.Layer, variables: list[keras.Variable]) -> L
         scales=tuple(float(scale) for scale in scales.ravel()),
         macs=_macs(layer, weights),
         weights=weights,
-        parameters=parameters,
-        bytes=math.ceil(bits * weights / 8) + FLOAT_BYTES * (scales.size + parameters - weights),
+        parameters=weights + other_parameters,
+        bytes=math.ceil(bits * weights / 8) + FLOAT_BYTES * (scales.size + other_parameters),
     )
 
 
@@ -173,23 +184,32 @@ def _other_row(layer: keras.layers.Layer, variables: list[keras.Variable]) -> La
     )
 
 
-def _quantized(layer: keras.layers.Layer) -> tuple[str, QuantizedTensor | None]:
-    """Return the name of the layer's method and its quantised kernel, None where it is float."""
-    if isinstance(layer, QuantizedKernel) and layer.kernel_quantizer is not None:
-        return type(layer.kernel_quantizer).__name__.lower(), layer.quantized_kernel()
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    kernel = ops.convert_to_numpy(layer.kernel).astype(np.float32)
-    quantized = find_quantized(kernel, tuple(range(kernel.ndim - (2 if depthwise else 1))))
+def _quantized(layer: keras.layers.Layer, spec: KernelSpec) -> tuple[str, QuantizedTensor | None]:
+    """Return the name of a kernel's method and the quantised kernel, None where it is float."""
+    quantizer = getattr(layer, spec.argument, None)
+    if isinstance(quantizer, Quantizer):
+        return type(quantizer).__name__.lower(), quantizer.quantized_tensor(spec.variable(layer))
+    kernel = ops.convert_to_numpy(spec.variable(layer)).astype(np.float32)
+    quantized = find_quantized(kernel, spec.filter_axes(kernel.ndim))
     if quantized is None:
         return "float32", None
     return ("binary" if quantized.bits == 1 else "ternary"), quantized
 
 
 def _macs(layer: keras.layers.Layer, weights: int) -> int | None:
-    output_shape = layer.compute_output_shape(layer.get_build_config()["input_shape"])
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    positions = output_shape[2:] if channels_first else output_shape[1:-1]
+    if isinstance(layer, keras.layers.Embedding):
+        return 0
+    positions = _positions(layer)
     return None if None in positions else math.prod(positions) * weights
+
+
+def _positions(layer: keras.layers.Layer) -> tuple[Any, ...]:
+    """Return the sizes of the axes along which the layer applies its kernels anew, None where a size is open."""
+    shape = layer.get_build_config()["input_shape"]
+    # a recurrent layer meets each step of the input, a transposed convolution spreads each pixel of it
+    if not isinstance(layer, (keras.layers.RNN, keras.layers.Conv2DTranspose)):
+        shape = layer.compute_output_shape(shape)
+    return shape[2:] if getattr(layer, "data_format", None) == "channels_first" else shape[1:-1]
 
 
 def _count(variables: list[keras.Variable]) -> int:

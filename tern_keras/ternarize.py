@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tern_keras import quantizers
-from tern_keras.cloning import clone_with, copy_bias, leaf_layers, require_cloneable
+from tern_keras.cloning import carry_over, clone_with, leaf_layers, require_cloneable
 from tern_keras.layers import QUANTIZED_CLASSES
 from tern_keras.layers.base import require_finite
 
@@ -19,8 +19,9 @@ def ternarize(
 ) -> keras.Model:
     """Return a copy of `model` whose layers train quantised kernels, with the weights carried over.
 
-    `Dense`, `Conv2D` and `DepthwiseConv2D` layers, also in nested models, become their quantised siblings under
-    the same names; other layers are copied as they are. The quantizers' scales are calibrated to the weights.
+    Layers that have a sibling in `tern_keras.layers`, also in nested models, become that sibling under the same
+    name; other layers are copied as they are. Where a layer has several kernels, each gets a quantizer of its own.
+    The quantizers' scales are calibrated to the weights.
     Train the result, then `finalize` it. To train the depth of SQ layers, give the quantizer its penalty:
     `ternarize(model, SQ(regularizer=AdaptiveRegularizer(0.1, 1e-2)))`.
 
@@ -54,13 +55,14 @@ def ternarize(
         if spec is None:
             return None
         require_finite(layer)
-        config = {**layer.get_config(), "kernel_quantizer": quantizers.serialize(spec)}
-        return QUANTIZED_CLASSES[type(layer)].from_config(config)
+        cls = QUANTIZED_CLASSES[type(layer)]
+        arguments = {kernel.argument: quantizers.serialize(spec) for kernel in cls.kernel_specs}
+        return cls.from_config({**layer.get_config(), **arguments})
 
     def transfer(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
-        copy_bias(old, new)
-        new.kernel.assign(old.kernel.numpy())
-        new.kernel_quantizer.calibrate(new.kernel)
+        carry_over(old, new)
+        for kernel in new.kernel_specs:
+            getattr(new, kernel.argument).calibrate(kernel.variable(new))
 
     return clone_with(model, replacement, transfer)
 

@@ -1,9 +1,32 @@
-"""The quantised convolution."""
+"""The quantised convolutions."""
 
 import keras
 
 from tern_keras.layers.base import QuantizedKernel
-from tern_keras.ops.gradients import Tensor
+
+
+@keras.saving.register_keras_serializable(package="tern_keras")
+class QuantConv1D(QuantizedKernel, keras.layers.Conv1D):
+    """`keras.layers.Conv1D` whose forward pass uses a quantised kernel.
+
+    Args:
+        *args: positional arguments of `keras.layers.Conv1D`.
+        kernel_quantizer: what `tern_keras.quantizers.get` accepts; None behaves exactly as the parent.
+        **kwargs: keyword arguments of `keras.layers.Conv1D`.
+
+    Input shape:
+        (batch, steps, channels), or (batch, channels, steps) for "channels_first"
+
+    Output shape:
+        (batch, new steps, filters), or (batch, filters, new steps)
+
+    Example:
+        >>> layer = QuantConv1D(6, 5, padding="causal", kernel_quantizer="ttq(threshold=0.1)")
+        >>> layer(keras.ops.ones((1, 16, 3))).shape == (1, 16, 6)
+        True
+        >>> layer.quantized_kernel().codes.shape
+        (5, 3, 6)
+    """
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
@@ -29,6 +52,26 @@ class QuantConv2D(QuantizedKernel, keras.layers.Conv2D):
         (5, 5, 3, 6)
     """
 
-    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        """Return the convolution with the quantised kernel in place of the latent `kernel`."""
-        return super().convolution_op(inputs, self.forward_kernel())
+
+@keras.saving.register_keras_serializable(package="tern_keras")
+class QuantConv3D(QuantizedKernel, keras.layers.Conv3D):
+    """`keras.layers.Conv3D` whose forward pass uses a quantised kernel.
+
+    Args:
+        *args: positional arguments of `keras.layers.Conv3D`.
+        kernel_quantizer: what `tern_keras.quantizers.get` accepts; None behaves exactly as the parent.
+        **kwargs: keyword arguments of `keras.layers.Conv3D`.
+
+    Input shape:
+        (batch, depth, height, width, channels), or with the channels second for "channels_first"
+
+    Output shape:
+        (batch, new depth, new height, new width, filters), or with the filters second
+
+    Example:
+        >>> layer = QuantConv3D(6, 3, kernel_quantizer="twn(per_filter=True)")
+        >>> layer(keras.ops.ones((1, 4, 4, 4, 2))).shape == (1, 2, 2, 2, 6)
+        True
+        >>> layer.quantized_kernel().scales.shape
+        (1, 1, 1, 1, 1, 6)
+    """

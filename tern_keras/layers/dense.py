@@ -1,9 +1,8 @@
 """The quantised fully connected layer."""
 
 import keras
-from keras import ops
 
-from tern_keras.layers.base import QuantizedKernel
+from tern_keras.layers.base import QuantizedKernel, QuantizedLayer
 from tern_keras.ops.gradients import Tensor
 
 
@@ -32,9 +31,4 @@ class QuantDense(QuantizedKernel, keras.layers.Dense):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Return activation(inputs · quantised kernel + bias)."""
-        if self.kernel_quantizer is None:
-            return super().call(inputs, training=training)
-        x = ops.matmul(inputs, self.forward_kernel())
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+        return super(QuantizedLayer, self.quantized_view()).call(inputs, training=training)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from autodiff import numpy
+from sample_layers import LAYERS, inputs, make_layer, make_parent
 from sample_models import JIT
 
 from tern_keras.layers import QuantConv2D, QuantDense, QuantDepthwiseConv2D
@@ -9,11 +10,7 @@ from tern_keras.quantizers import SQ, TTQ, TWN
 from tern_keras.regularizers import AdaptiveRegularizer
 
 PENALTY = AdaptiveRegularizer(0.1, 0.01)
-LAYERS = {
-    "dense": (QuantDense, {"units": 6, "activation": "relu"}, (5,)),
-    "conv": (QuantConv2D, {"filters": 3, "kernel_size": 3, "padding": "same"}, (6, 6, 2)),
-    "depthwise": (QuantDepthwiseConv2D, {"kernel_size": 3, "depth_multiplier": 2}, (6, 6, 2)),
-}
+KINDS = ("dense", "conv", "depthwise")  # test_layer_kinds.py takes all, less thoroughly
 QUANTIZERS = {
     "twn": lambda: TWN(per_filter=True),
     "ttq": lambda: TTQ(init="mean"),
@@ -22,7 +19,7 @@ QUANTIZERS = {
 CLASSES = 3
 
 
-@pytest.fixture(params=LAYERS)
+@pytest.fixture(params=KINDS)
 def layer_kind(request):
     return request.param
 
@@ -30,11 +27,6 @@ def layer_kind(request):
 @pytest.fixture(params=QUANTIZERS)
 def quantizer_kind(request):
     return request.param
-
-
-def make_layer(layer_kind, quantizer=None, **more):
-    cls, arguments, _ = LAYERS[layer_kind]
-    return cls(**arguments, kernel_quantizer=quantizer, name="quantized", **more)
 
 
 def make_model(layer_kind, quantizer_kind, **compile_arguments):
@@ -56,9 +48,7 @@ def compiled(model, learning_rate=0.01, **arguments):
 
 
 def data(layer_kind, count=32):
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(count, *LAYERS[layer_kind][2])).astype(np.float32)
-    return x, rng.integers(0, CLASSES, count)
+    return inputs(layer_kind, count), np.random.default_rng(1).integers(0, CLASSES, count)
 
 
 def fit(model, layer_kind):
@@ -201,25 +191,9 @@ class TestSaving:
 
 
 class TestLikeTheParent:
-    def parent(self, layer_kind):
-        cls, arguments, _ = LAYERS[layer_kind]
-        return cls.__mro__[2](**arguments, name="quantized")
-
-    def test_without_a_quantizer(self, layer_kind):
-        parent, layer = self.parent(layer_kind), make_layer(layer_kind)
-        x, _ = data(layer_kind)
-        parent(x)
-        layer(x)
-        assert [w.path for w in layer.weights] == [w.path for w in parent.weights]
-        layer.set_weights(parent.get_weights())
-        assert_same([numpy(layer(x))], [numpy(parent(x))])
-        config = layer.get_config()
-        assert config.pop("kernel_quantizer") is None
-        assert config == parent.get_config()
-
     def test_quantized_output_is_the_parent_s_with_the_quantised_kernel(self, layer_kind, quantizer_kind):
-        parent, layer = self.parent(layer_kind), make_layer(layer_kind, quantizer_kind)
-        x, _ = data(layer_kind)
+        parent, layer = make_parent(layer_kind), make_layer(layer_kind, quantizer_kind)
+        x = inputs(layer_kind)
         parent(x)
         layer(x)
         layer.bias.assign(np.arange(layer.bias.shape[0]))

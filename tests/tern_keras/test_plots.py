@@ -47,6 +47,17 @@ def test_montage_shows_every_code() -> None:
     assert np.asarray(axes[1].images[0].get_array()).shape == (48, 4, 3)
 
 
+@pytest.mark.parametrize(
+    ("spatial", "height", "width"), [((), None, None), ((5,), 1, 5), ((2, 3), 2, 3), ((2, 3, 4), 6, 4)]
+)
+def test_tiles_of_kernels_of_any_rank(spatial, height, width) -> None:
+    codes = np.random.default_rng(0).integers(-1, 2, (*spatial, 3, 2)).astype(np.int8)
+    image = plots._tiles(codes)
+    expected = (3, 2) if not spatial else (3 * (height + 1) - 1, 2 * (width + 1) - 1)
+    assert image.shape == (*expected, 3)
+    assert np.isclose(image, (0.78, 0.33, 0.24)).all(-1).sum() == np.sum(codes == 1)
+
+
 @pytest.mark.parametrize("draw", [plots.latent_histograms, plots.kernel_montage])
 def test_model_without_quantised_layers(draw) -> None:
     with pytest.raises(ValueError, match="'a' has no quantised layer"):

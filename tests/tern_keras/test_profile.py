@@ -4,7 +4,7 @@ import pytest
 from sample_models import cnn, lenet5, nested, train
 
 from tern_keras import finalize, profile, ternarize
-from tern_keras.layers import QuantDense
+from tern_keras.layers import QuantDense, QuantLSTM
 from tern_keras.profile import LayerProfile, ModelProfile
 
 
@@ -43,6 +43,45 @@ def test_grouped_dense_and_open_shapes():
     assert profile(model).macs == 5 * 8 * 4
     model = keras.Sequential([keras.Input((6, 6, 8)), keras.layers.Conv2D(4, 3, strides=2, groups=2)])
     assert profile(model).macs == 2 * 2 * 9 * 4 * 4
+
+
+def test_multiply_accumulates_of_the_other_layers():
+    def macs(layer, shape, **kwargs):
+        return [row.macs for row in profile(keras.Sequential([keras.Input(shape, **kwargs), layer])).layers]
+
+    layers = keras.layers
+    assert macs(layers.Conv1D(4, 3, strides=2), (9, 2)) == [4 * 3 * 2 * 4]
+    assert macs(layers.Conv3D(4, 2), (3, 3, 3, 2)) == [8 * 8 * 2 * 4]
+    assert macs(layers.DepthwiseConv1D(3, depth_multiplier=2), (6, 2)) == [4 * 3 * 4]
+    # each pixel of the input is spread over the whole kernel
+    assert macs(layers.Conv2DTranspose(4, 3, strides=2), (5, 5, 2)) == [25 * 9 * 2 * 4]
+    assert macs(layers.SeparableConv2D(4, 3, strides=2), (7, 7, 2)) == [9 * 9 * 2, 9 * 2 * 4]
+    assert macs(layers.LSTM(4), (5, 3)) == [5 * 3 * 16, 5 * 4 * 16]
+    assert macs(layers.GRU(4, return_sequences=True), (None, 3)) == [None, None]
+    assert macs(layers.Embedding(10, 4), (5,), dtype="int32") == [0]
+
+
+def test_rows_of_a_layer_with_two_kernels():
+    layer = QuantLSTM(4, kernel_quantizer="twn", name="lstm")
+    model = keras.Sequential([keras.Input((5, 3)), layer])
+    layer.cell.kernel.assign(np.resize([1, -1, 0, 0], (3, 16)))
+    kernel, recurrent = profile(model).layers
+    assert kernel == LayerProfile(
+        name="lstm/kernel",
+        type="QuantLSTM",
+        kernel_shape=(3, 16),
+        method="twn",
+        bits=2,
+        density=0.5,
+        scales=(1.0,),
+        macs=5 * 48,
+        weights=48,
+        parameters=48 + 16,
+        bytes=12 + 4 + 16 * 4,
+    )
+    assert (recurrent.name, recurrent.method) == ("lstm/recurrent_kernel", "float32")
+    assert (recurrent.parameters, recurrent.bytes) == (64, 256)
+    assert profile(model).float_bytes == 4 * layer.count_params()
 
 
 def test_row_of_a_quantised_layer():

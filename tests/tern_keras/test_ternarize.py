@@ -142,6 +142,19 @@ def test_layers_that_are_quantised_already_stay():
     assert quantizers_of(twice) == {"stem": TTQ, "depthwise": TWN, "conv": TWN, "hidden": TWN, "head": TTQ}
 
 
+def test_recurrent_model():
+    inputs = keras.Input((5,), dtype="int32", name="tokens")
+    x = keras.layers.Embedding(10, 4, name="words")(inputs)
+    x = keras.layers.Bidirectional(keras.layers.GRU(3, return_sequences=True), name="wrapped")(x)
+    x = keras.layers.SimpleRNN(3, name="recurrent")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    ternary = ternarize(model, "ttq")
+    assert types(ternary) == {**types(model), "recurrent": "QuantSimpleRNN"}
+    layer = ternary.get_layer("recurrent")
+    assert layer.kernel_quantizer is not layer.recurrent_quantizer
+    assert types(ternarize(model, None, overrides={"Embedding": "twn"}, skip=()))["words"] == "QuantEmbedding"
+
+
 class TestErrors:
     def test_unbuilt(self):
         with pytest.raises(ValueError, match=r"ternarize\(\) needs a built model, and 'late' is not .*dense"):
@@ -160,7 +173,9 @@ class TestErrors:
             ternarize("model.keras")
 
     def test_nothing_to_quantise(self):
-        with pytest.raises(ValueError, match=r"finds no layer to quantise in 'none'\. It knows Conv2D, Dense"):
+        with pytest.raises(
+            ValueError, match=r"finds no layer to quantise in 'none'\. It knows Conv1D, Conv2D, .*SimpleRNN\."
+        ):
             ternarize(keras.Sequential([keras.Input((3,)), keras.layers.ReLU()], name="none"))
 
     def test_everything_skipped(self):
@@ -171,8 +186,8 @@ class TestErrors:
     def test_unknown_names(self):
         with pytest.raises(ValueError, match=r"skip names \['sten'\], not among"):
             ternarize(cnn(), skip=["sten"])
-        with pytest.raises(ValueError, match=r"overrides names \['Conv3D'\], not among"):
-            ternarize(cnn(), overrides={"Conv3D": "ttq"})
+        with pytest.raises(ValueError, match=r"overrides names \['EinsumDense'\], not among"):
+            ternarize(cnn(), overrides={"EinsumDense": "ttq"})
 
     def test_unknown_quantizer(self):
         with pytest.raises(ValueError, match="Unknown quantizer"):
