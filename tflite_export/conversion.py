@@ -176,7 +176,7 @@ def _in_the_models_order(tflite: bytes) -> bytes:
 
 def _in_float32(model: keras.Model) -> keras.Model:
     """The model without mixed precision: the converter has no half-precision kernels, and int8 no need of them."""
-    if all(layer.compute_dtype == "float32" for layer, _ in _layers(model)):
+    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer, _ in _layers(model)):
         return model
     return clone_with(
         model,

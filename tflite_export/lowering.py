@@ -30,6 +30,8 @@ from tflite_export.packing import pack_rows
 # The sum of more exponentials than this may overflow the kernel's 12 integer bits.
 SOFTMAX_MAX_DEPTH = 8191
 
+_MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
+
 
 def lower(graph: Graph) -> list[KernelCall]:
     """Translate every operator of a graph.
@@ -107,24 +109,13 @@ def _conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     if remainder or channels % max(groups, 1):
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
     expect_channels(op, target, channels)
-    weight_format, packed = _pack(weights, levels, 0)
-    return KernelCall(
-        op=op,
-        function=f"tern_conv2d_{weight_format}_ref",
-        struct="tern_conv2d_params",
-        fields={
-            "input": image_shape(op, source),
-            "output": image_shape(op, target),
-            "window": window(op, source, target, height, width),
-            "kernel_channels": kernel_channels,
-            "input_zero_point": source.zero_point,
-            "weights": packed,
-            "requantization": _requantization(op, source, weights, target, channels, rq.channel_multipliers),
-        },
-        inputs=(source,),
-        output=target,
-        weight_format=weight_format,
-    )
+    geometry: dict[str, Field] = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, source, target, height, width),
+        "kernel_channels": kernel_channels,
+    }
+    return _call_with_weights(op, "conv2d", geometry, weights, levels, rq.channel_multipliers)
 
 
 def _depthwise_conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
@@ -134,23 +125,12 @@ def _depthwise_conv2d(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
     if weights.shape[0] != 1 or channels % image_shape(op, source)["channels"]:
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
     expect_channels(op, target, channels)
-    weight_format, packed = _pack(weights, levels, 3)
-    return KernelCall(
-        op=op,
-        function=f"tern_depthwise_conv2d_{weight_format}_ref",
-        struct="tern_depthwise_conv2d_params",
-        fields={
-            "input": image_shape(op, source),
-            "output": image_shape(op, target),
-            "window": window(op, source, target, height, width),
-            "input_zero_point": source.zero_point,
-            "weights": packed,
-            "requantization": _requantization(op, source, weights, target, channels, rq.channel_multipliers),
-        },
-        inputs=(source,),
-        output=target,
-        weight_format=weight_format,
-    )
+    geometry = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, source, target, height, width),
+    }
+    return _call_with_weights(op, "depthwise_conv2d", geometry, weights, levels, rq.channel_multipliers)
 
 
 def _fully_connected(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
@@ -162,18 +142,29 @@ def _fully_connected(op: Op, levels: Mapping[int, Levels]) -> KernelCall:
         raise ExportError(f"{op}: {weights} does not fit {source} and {target}")
     if op.options.get("weights_format", 0) != 0:
         raise ExportError(f"{op}: shuffled weights are not supported")
-    weight_format, packed = _pack(weights, levels, 0)
+    geometry = {"rows": rows, "inputs": inputs, "outputs": outputs}
+    return _call_with_weights(op, "fully_connected", geometry, weights, levels, rq.float64_multipliers)
+
+
+def _call_with_weights(
+    op: Op,
+    kernel: str,
+    geometry: Mapping[str, Field],
+    weights: Tensor,
+    levels: Mapping[int, Levels],
+    multipliers_of: _MultipliersOf,
+) -> KernelCall:
+    source, target = _activation(op, 0), op.outputs[0]
+    weight_format, packed = _pack(weights, levels, CHANNEL_AXES[op.name])
     return KernelCall(
         op=op,
-        function=f"tern_fully_connected_{weight_format}_ref",
-        struct="tern_fully_connected_params",
+        function=f"tern_{kernel}_{weight_format}_ref",
+        struct=f"tern_{kernel}_params",
         fields={
-            "rows": rows,
-            "inputs": inputs,
-            "outputs": outputs,
+            **geometry,
             "input_zero_point": source.zero_point,
             "weights": packed,
-            "requantization": _requantization(op, source, weights, target, outputs, rq.float64_multipliers),
+            "requantization": _requantization(op, source, weights, target, multipliers_of),
         },
         inputs=(source,),
         output=target,
@@ -212,13 +203,9 @@ def _pack(weights: Tensor, levels: Mapping[int, Levels], axis: int) -> tuple[str
 
 
 def _requantization(
-    op: Op,
-    source: Tensor,
-    weights: Tensor,
-    target: Tensor,
-    channels: int,
-    multipliers_of: Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]],
+    op: Op, source: Tensor, weights: Tensor, target: Tensor, multipliers_of: _MultipliersOf
 ) -> Mapping[str, Field]:
+    channels = weights.shape[CHANNEL_AXES[op.name]]
     bias = op.inputs[2] if len(op.inputs) > 2 else None
     if bias is not None and (bias.data is None or bias.dtype != "int32" or bias.size != channels):
         raise ExportError(f"{op}: its bias {bias} is not an int32 constant of {channels} values")
