@@ -1,7 +1,6 @@
 """What the quantised layers share: latent kernels, and the quantizers that the forward pass sends them through."""
 
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -144,13 +143,35 @@ def _bound_penalty(regularizer: keras.regularizers.Regularizer | None, quantizer
         # nothing else moves beta, and an optimizer complains of a variable without a gradient
         quantizer.beta.trainable = any(isinstance(p, AdaptiveRegularizer) for p in penalties)
         penalties = [p.bind(quantizer) if isinstance(p, AdaptiveRegularizer) else p for p in penalties]
-    return (lambda kernel: sum(penalty(kernel) for penalty in penalties)) if penalties else None
+    return _Sum(penalties) if penalties else None
 
 
 def _joint_constraint(constraint: keras.constraints.Constraint | None, quantizer: Quantizer) -> Any:
     """Return a kernel's constraint followed by its quantizer's, as one."""
     constraints = [c for c in (constraint, quantizer.constraint) if c is not None]
-    return (lambda kernel: functools.reduce(lambda k, apply: apply(k), constraints, kernel)) if constraints else None
+    return _Chain(constraints) if constraints else None
+
+
+class _Sum(keras.regularizers.Regularizer):
+    """The sum of several penalties."""
+
+    def __init__(self, penalties: Sequence[keras.regularizers.Regularizer]) -> None:
+        self.penalties = penalties
+
+    def __call__(self, kernel: Tensor) -> Tensor:
+        return sum(penalty(kernel) for penalty in self.penalties)
+
+
+class _Chain(keras.constraints.Constraint):
+    """One constraint after the other."""
+
+    def __init__(self, constraints: Sequence[keras.constraints.Constraint]) -> None:
+        self.constraints = constraints
+
+    def __call__(self, kernel: Tensor) -> Tensor:
+        for constraint in self.constraints:
+            kernel = constraint(kernel)
+        return kernel
 
 
 def stock_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
