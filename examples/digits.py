@@ -9,6 +9,7 @@ left in the output folder, and the best ternary model again in its folder `model
 
 import argparse
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,7 +180,10 @@ def main() -> None:
         results_table(accuracy(network, x_test, y_test), sum(layer.weights for layer in profile(network).layers), rows)
     )
     console.print(f"Artefacts and pictures are in {out}; the best ternary model, {best.name}, is also in {out}/model:")
-    console.print(f"  tern-keras run {out}/model --board {BOARD} --data {out}/test.npz", soft_wrap=True)
+    console.print(
+        f"  {Path(sys.executable).parent}/tern-keras run {out}/model --board {BOARD} --data {out}/test.npz",
+        soft_wrap=True,
+    )
     if any(row.different for row in rows):
         raise SystemExit("outputs differ from the int8 reference")
 

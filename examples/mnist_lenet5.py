@@ -106,6 +106,8 @@ def main() -> None:
     parser.add_argument("--board-samples", type=int, default=500, help="test images for the emulated board")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.data_dir is not None and not (options.data_dir / "mnist.npz").is_file():
+        parser.error(f"{options.data_dir} holds no mnist.npz: leave --data-dir out to download it with Keras")
 
     keras.utils.set_random_seed(options.seed)
     x_train, y_train, x_test, y_test = load_mnist(options.data_dir)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from tern_keras.cloning import leaf_layers
-from tern_keras.layers.base import QuantizedKernel
+from tern_keras.layers.base import QuantizedLayer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def latent_histograms(models: Mapping[str, keras.Model]) -> Figure:
         >>> len(latent_histograms({"TWN": model}).axes)
         1
     """
-    columns = {title: _quantized_layers(title, model) for title, model in models.items()}
+    columns = {title: _quantized_kernels(title, model) for title, model in models.items()}
     rows = max(map(len, columns.values()))
     figure = _figure(3.4 * len(columns), 2.2 * rows)
     axes = figure.subplots(rows, len(columns), squeeze=False)
@@ -83,7 +84,7 @@ def kernel_montage(models: Mapping[str, keras.Model]) -> Figure:
         >>> len(kernel_montage({"TWN": model}).axes)
         1
     """
-    rows = {title: _quantized_layers(title, model) for title, model in models.items()}
+    rows = {title: _quantized_kernels(title, model) for title, model in models.items()}
     columns = max(map(len, rows.values()))
     figure = _figure(4.2 * columns, 2.6 * len(rows))
     axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -92,17 +93,37 @@ def kernel_montage(models: Mapping[str, keras.Model]) -> Figure:
             axis = axes[row][column]
             axis.axis("off")
             if column < len(layers):
-                axis.imshow(_tiles(layers[column].quantized_kernel().codes), interpolation="nearest")
+                axis.imshow(_tiles(layers[column].codes), interpolation="nearest")
                 axis.set_title(f"{title}: {layers[column].name}", fontsize=9)
+    figure.supxlabel("output channel", fontsize=9)
+    figure.supylabel("input channel", fontsize=9)
+    from matplotlib.patches import Patch  # here: _figure has explained a missing matplotlib by now
+
+    patches = [Patch(color=colour, label=_NAMES[code]) for code, colour in _COLOURS.items()]
+    figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), fontsize=8)
     return figure
 
 
-def _quantized_layers(title: str, model: keras.Model) -> list[QuantizedKernel]:
-    found = [
-        layer
-        for layer in leaf_layers(model)
-        if isinstance(layer, QuantizedKernel) and layer.kernel_quantizer is not None
-    ]
+@dataclass(frozen=True)
+class _Kernel:
+    """A kernel to draw: latent weights, and codes by sign."""
+
+    name: str
+    latent: np.ndarray
+    codes: np.ndarray
+
+
+def _quantized_kernels(title: str, model: keras.Model) -> list[_Kernel]:
+    found = []
+    for layer in leaf_layers(model):
+        if not isinstance(layer, QuantizedLayer):
+            continue
+        quantized = layer.quantized_kernels()
+        for spec in layer.kernel_specs:
+            if spec.role in quantized:
+                name = layer.name if len(layer.kernel_specs) == 1 else f"{layer.name}/{spec.role}"
+                latent = keras.ops.convert_to_numpy(spec.variable(layer))
+                found.append(_Kernel(name, latent, np.sign(quantized[spec.role].codes)))
     if not found:
         raise ValueError(f"The model of '{title}' has no quantised layer to draw. Pass it before finalize().")
     return found
@@ -116,16 +137,16 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")  # no pyplot: nothing global, no window
 
 
-def _histogram(axis: Axes, layer: QuantizedKernel) -> None:
-    weights = keras.ops.convert_to_numpy(layer.kernel).ravel()
-    codes = layer.quantized_kernel().codes.ravel()
-    bins = np.linspace(weights.min(), weights.max(), _BINS)
+def _histogram(axis: Axes, kernel: _Kernel) -> None:
+    weights, codes = kernel.latent.ravel(), kernel.codes.ravel()
+    zeros = np.abs(weights[codes == 0])
+    thresholds = [-zeros.max(), zeros.max()] if zeros.size else []
+    # an edge at each threshold, so that no bin holds codes of both sides
+    bins = np.unique([*np.linspace(weights.min(), weights.max(), _BINS), *thresholds])
     sides = [weights[codes == code] for code in _COLOURS]
     axis.hist(sides, bins.tolist(), stacked=True, color=list(_COLOURS.values()), label=list(_NAMES.values()))
-    zeros = np.abs(weights[codes == 0])
-    if zeros.size:
-        for threshold in (-zeros.max(), zeros.max()):
-            axis.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
+    for threshold in thresholds:
+        axis.axvline(threshold, color="black", linewidth=0.8, linestyle="--")
     axis.tick_params(labelsize=7)
 
 

@@ -48,7 +48,9 @@ def test_readme_python(after_python) -> None:
 def test_readme_c(after_python) -> None:
     folder, _ = after_python
     (code,) = _blocks("c")
-    (folder / "user.c").write_text(code + "\nint main(void) { return classify(); }\n")
+    (folder / "user.c").write_text(
+        code + "\nint main(void) { static float image[16 * 16]; return classify(image) < 0; }\n"
+    )
     model = folder / "build" / "my_model"
     sources = [folder / "user.c", model / "my_model.c", *(model / "tern").glob("*.c")]
     flags = ("-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{model}", f"-I{model / 'tern'}")

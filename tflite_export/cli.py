@@ -15,10 +15,11 @@ from rich.table import Table
 
 from tflite_export.boards import BOARDS
 from tflite_export.errors import ExportError
-from tflite_export.graph import Graph
-from tflite_export.levels import find_levels
+from tflite_export.graph import Graph, Op
+from tflite_export.levels import CHANNEL_AXES, find_levels
 from tflite_export.pipeline import TARGETS, export
 from tflite_export.report import ExportReport
+from tflite_export.version import version
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tern-keras", description="Keras models with ternary weights on microcontrollers, bit for bit."
     )
+    parser.add_argument("--version", action="version", version=f"tern-keras {version()}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     sub = commands.add_parser("export", help="a model to .tflite, a C array and C source")
@@ -68,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
     sub.add_argument("--board", default="mps2-an386", help=f"{', '.join(BOARDS)} (default: mps2-an386)")
     sub.add_argument("--samples", type=int, help="run the first ones only")
-    sub.add_argument("--output", type=Path, help=".npz for the int8 outputs (q) and the real ones (y)")
+    sub.add_argument("--output", type=Path, help=".npz for the int8 outputs (q) and the real ones (y0, y1, ...)")
     sub.add_argument("--compiler", choices=("gcc", "zig"), help="default: GCC where installed, else zig")
     sub.add_argument("--emulator", choices=("qemu", "unicorn"), help="default: QEMU where installed, else Unicorn")
     sub.set_defaults(command=_run)
@@ -147,8 +149,8 @@ def _inspect(options: argparse.Namespace) -> int:
             op.name,
             escape(output.name) if output else "",
             "x".join(map(str, output.shape)) if output else "",
-            _weight_shape(op.inputs),
-            "" if found is None else f"{found.bits}-bit {sorted({*found.plus.tolist(), *found.minus.tolist()})}"[:40],
+            _weight_shape(op),
+            "" if found is None else f"{found.bits}-bit {np.unique(found.weights()).tolist()}"[:40],
             "" if found is None else f"{found.density:.2f}",
         )
     _console().print(table)
@@ -158,11 +160,9 @@ def _inspect(options: argparse.Namespace) -> int:
     return 0
 
 
-def _weight_shape(inputs: Sequence[object]) -> str:
-    tensor = inputs[1] if len(inputs) > 1 else None
-    if tensor is None or getattr(tensor, "data", None) is None:
-        return ""
-    return f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"  # type: ignore[attr-defined]
+def _weight_shape(op: Op) -> str:
+    tensor = op.inputs[1] if op.name in CHANNEL_AXES and len(op.inputs) > 1 else None
+    return "" if tensor is None or tensor.data is None else f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -183,8 +183,8 @@ def _run(options: argparse.Namespace) -> int:
             raise ExportError(f"--samples is {options.samples}: give at least 1")
         x = [array[: options.samples] for array in x] if isinstance(x, list) else x[: options.samples]
         y = None if y is None else y[: options.samples]
-    if options.output is not None and not options.output.parent.is_dir():
-        raise ExportError(f"cannot write {options.output}: its folder does not exist")
+    if options.output is not None and (options.output.is_dir() or not options.output.parent.is_dir()):
+        raise ExportError(f"cannot write {options.output}: it is a folder, or its folder does not exist")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{report.name} on {options.board}", total=None)
         result = run(

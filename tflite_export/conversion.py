@@ -24,6 +24,7 @@ from ai_edge_litert import schema_py_generated as schema
 import tern_keras
 from tern_keras.cloning import clone_with
 from tflite_export.errors import ExportError
+from tflite_export.report import expected_arrays
 
 
 def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> bytes:
@@ -95,8 +96,11 @@ def _check_layers(model: keras.Model) -> None:
     if loops:
         raise ExportError(
             f"the model '{model.name}' holds recurrent layers that loop, which the converter cannot make int8: "
-            f"{', '.join(loops)}; build them with unroll=True"
+            f"{', '.join(loops)}; build them with unroll=True (for the target int8: the C has no recurrent operators)"
         )
+    unnamed = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.Lambda)]
+    if unnamed:
+        raise ExportError(f"{', '.join(unnamed)}: a Lambda cannot be taken over; use a layer with a class of its own")
 
 
 def _layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
@@ -113,7 +117,10 @@ def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np
     several = isinstance(calibration, list | tuple)
     arrays = [np.asarray(array) for array in calibration] if several else [np.asarray(calibration)]
     if len(arrays) != len(model.inputs):
-        raise ExportError(f"the model has {len(model.inputs)} inputs, the calibration data {len(arrays)}: give a list")
+        raise ExportError(
+            f"the model has {len(model.inputs)} input(s), the calibration data {len(arrays)} array(s): "
+            f"{expected_arrays(len(model.inputs))}"
+        )
     for tensor, array in zip(model.inputs, arrays, strict=True):
         expected = tuple(tensor.shape[1:])
         if array.dtype.kind != "f":
@@ -130,6 +137,8 @@ def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np
             raise ExportError("the calibration data is empty, or its arrays differ in length: give 100 to 500 samples")
         if not np.isfinite(array).all():
             raise ExportError(f"the calibration data for '{tensor.name}' holds NaN or infinity")
+        if len(array) > 1 and np.ptp(array) == 0:
+            raise ExportError(f"the calibration data for '{tensor.name}' is constant: give 100 to 500 real samples")
     return [array.astype(np.float32) for array in arrays]
 
 

@@ -119,7 +119,8 @@ class Op:
     options: dict[str, Any]
 
     def __str__(self) -> str:
-        output = f" '{self.outputs[0].name}'" if self.outputs else ""
+        # fused operators list the names of all that they are made of
+        output = f" '{self.outputs[0].name.split(';')[0][:80]}'" if self.outputs else ""
         return f"op {self.index} {self.name}{output}"
 
 

@@ -57,7 +57,7 @@ class HostModel:
         self._report = report
         with tempfile.TemporaryDirectory() as folder:
             library = Path(folder) / "model.so"
-            includes = [f"-I{path}" for path in include_dirs(report)]
+            includes = [f"-iquote{path}" for path in include_dirs(report)]
             run([*host_compiler(), *_FLAGS, *includes, *c_sources(report), "-o", library])
             loaded = ctypes.CDLL(str(library))  # stays mapped when the file is gone
         self._invoke = getattr(loaded, f"{report.name}_invoke")

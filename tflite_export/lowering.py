@@ -47,7 +47,8 @@ def lower(graph: Graph) -> list[KernelCall]:
     """
     levels = find_levels(graph)
     calls: list[KernelCall] = []
-    problems = _interface_problems(graph)
+    problems: list[str] = []
+    check_interface(graph)
     for op in graph.ops:
         lowering = _LOWERINGS.get(op.name)
         if lowering is None:
@@ -61,12 +62,18 @@ def lower(graph: Graph) -> list[KernelCall]:
     if problems:
         raise ExportError(
             "\n  ".join(["the model cannot be exported to C:", *problems])
-            + f"\nsupported are int8 models (tflite_export.convert) of {', '.join(sorted(_LOWERINGS))}"
+            + f"\nsupported are int8 models (tflite_export.convert) of {', '.join(sorted(_LOWERINGS))}; "
+            "the target int8 alone takes any"
         )
     return calls
 
 
-def _interface_problems(graph: Graph) -> list[str]:
+def check_interface(graph: Graph) -> None:
+    """Refuse a model whose inputs and outputs are not int8, one sample at a time.
+
+    Raises:
+        ExportError: naming every input and output that is at fault.
+    """
     problems = []
     for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
         for tensor in tensors:
@@ -79,7 +86,8 @@ def _interface_problems(graph: Graph) -> list[str]:
     for tensor in graph.inputs:
         if tensor.shape and tensor.shape[0] != 1:
             problems.append(f"the model's input {tensor} has a batch of {tensor.shape[0]}, not 1")
-    return problems
+    if problems:
+        raise ExportError("; ".join(problems) + ": give a model that is quantised to int8 (tflite_export.convert)")
 
 
 def _check_activations(op: Op) -> None:

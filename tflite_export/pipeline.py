@@ -15,7 +15,7 @@ from tflite_export.files import write_files
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
 from tflite_export.levels import CHANNEL_AXES
-from tflite_export.lowering import lower
+from tflite_export.lowering import check_interface, lower
 from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
 from tflite_export.micro_sources import micro_dir
 from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
@@ -70,12 +70,14 @@ def export(
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
     tflite = _tflite(model, calibration)
     graph = Graph.read(tflite)
-    plan = plan_memory(graph, lower(graph))
+    check_interface(graph)
 
     files: dict[str, bytes | str] = {f"{name}.tflite": tflite}
     if "int8" in targets:
         files |= tflite_array(tflite, name)
+    plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
     if "c" in targets:
+        plan = plan_memory(graph, lower(graph))
         files |= _c_files(tflite, graph, plan, name)
     report = ExportReport(
         folder=Path(out_dir),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Tensor
 
 REPORT_FILE = "report.json"
+# Calibration leaves out some extremes; data in other units is clipped far more often.
+_PLAUSIBLE_CLIPPING = 0.02
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,28 @@ class Interface:
             raise ExportError(
                 f"the data for '{self.name}' has the shape {values.shape}, expected (samples, {expected})"
             )
-        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-            raise ExportError(f"the data for '{self.name}' is not made of finite numbers ({values.dtype})")
+        if values.dtype.kind != "f" or not np.isfinite(values).all():
+            raise ExportError(
+                f"the data for '{self.name}' is {values.dtype}, or not finite: give floating-point samples, "
+                "scaled as the model's training data was"
+            )
         scaled = np.rint(values.reshape(len(values), -1).astype(np.float64) / self.scale) + self.zero_point
+        outside = float(np.mean((scaled < -128.5) | (scaled > 127.5)))
+        if outside > _PLAUSIBLE_CLIPPING:
+            low, high = ((bound - self.zero_point) * self.scale for bound in (-128, 127))
+            warnings.warn(
+                f"{outside:.0%} of the values for '{self.name}' are outside of the model's input range [{low:.3g}, "
+                f"{high:.3g}]: are they scaled as the training and the calibration data were?",
+                stacklevel=2,
+            )
         return np.clip(scaled, -128, 127).astype(np.int8)
+
+
+def expected_arrays(inputs: int) -> str:
+    """What to give for so many inputs."""
+    if inputs == 1:
+        return "give one array of shape (samples, ...)"
+    return f"give a list of {inputs} arrays of the same length, one an input"
 
 
 @dataclass(frozen=True)
@@ -101,9 +123,9 @@ class ExportReport:
         inputs: of the model.
         outputs: of the model.
         tflite_bytes: size of the `.tflite` file.
-        arena_bytes: RAM between the layers.
+        arena_bytes: RAM between the layers; 0 without C.
         arena_lower_bound: the largest sum of tensors that live at the same time.
-        layers: a row a kernel call, in order.
+        layers: a row a kernel call, in order; none without C.
         files: every file written, relative to `folder`.
     """
 
@@ -144,27 +166,23 @@ class ExportReport:
         """Read the report of an export.
 
         Args:
-            folder: where it was exported to, or `folder/NAME` as a prefix of its files.
+            folder: where it was exported to; `folder/NAME` and `folder/NAME.tflite` say the same.
 
         Raises:
             ExportError: if there is none, or it is damaged.
         """
         path = Path(folder)
-        prefix = "" if path.is_dir() else path.name
+        prefix = "" if path.is_dir() else path.name.removesuffix(".tflite")
         path = path.parent if prefix else path
         try:
             fields: dict[str, Any] = _tuples(json.loads((path / REPORT_FILE).read_text()))
             if prefix not in ("", fields["name"]):
-                raise ExportError(
-                    f"{folder} is neither a folder nor an export in {path}, which holds '{fields['name']}'"
-                )
+                raise FileNotFoundError(errno.ENOENT, f"no export of this name, but of '{fields['name']}'", str(path))
             rows = {"inputs": Interface, "outputs": Interface, "layers": LayerReport}
             fields |= {key: tuple(row(**values) for values in fields[key]) for key, row in rows.items()}
             return cls(folder=path, **fields)
         except OSError as error:
-            raise ExportError(
-                f"{path} holds no export: {REPORT_FILE}: {error.strerror}; run tern-keras export"
-            ) from error
+            raise ExportError(f"{folder} is no export: {error.strerror}; make one with tern-keras export") from error
         except (ValueError, TypeError, KeyError) as error:
             raise ExportError(f"{path / REPORT_FILE} is damaged ({error}); run tern-keras export again") from error
 

@@ -63,7 +63,8 @@ class BoardRun:
         """
         arrays: dict[str, Any] = {f"y{i}": values for i, values in enumerate(self.real_outputs())}
         try:
-            np.savez(path, q=self.outputs, **arrays)
+            with path.open("wb") as file:  # savez would add a suffix to a path
+                np.savez(file, q=self.outputs, **arrays)
         except OSError as error:
             raise ExportError(f"cannot write {path}: {error.strerror}") from error
 
@@ -76,7 +77,7 @@ class BoardRun:
             table.add_row("accuracy", f"{self.accuracy:.2%}")
         table.add_row("instructions an inference (emulated)", f"{self.instructions:,}")
         table.add_row("code bytes", f"{self.sizes.text:,}")
-        table.add_row("constant bytes", f"{self.sizes.rodata:,}")
+        table.add_row("weights and other constants, bytes", f"{self.sizes.rodata:,}")
         table.add_row("arena bytes", f"{self.report.arena_bytes:,}")
         table.add_row("emulator, compiler", f"{self.emulator}, {self.compiler}")
         return table

@@ -108,7 +108,8 @@ class Toolchain:
         Raises:
             ExportError: with the compiler's own words.
         """
-        includes = [f"-I{folder}" for folder in include_dirs]
+        # quoted includes look here first, <angled> ones last: a model may be called stdint
+        includes = [flag for folder in include_dirs for flag in (f"-iquote{folder}", f"-idirafter{folder}")]
         run([*self.command, *_COMPILE_FLAGS, *self.compile_flags, *flags, *includes, source, "-o", target])
 
     def link(self, objects: Sequence[Path], target: Path, script: Path, cwd: Path) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from tflite_export.errors import ExportError
 from tflite_export.host import HostModel
 from tflite_export.reference import Reference
-from tflite_export.report import ExportReport
+from tflite_export.report import ExportReport, expected_arrays
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,7 @@ def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) 
         raise ExportError("expected the ExportReport of an export; ExportReport.load(folder) reads one")
     arrays = [np.asarray(array) for array in (x if isinstance(x, list | tuple) else [x])]
     if len(arrays) != len(report.inputs) or len({array.shape[:1] for array in arrays}) != 1:
-        raise ExportError(
-            f"the model has {len(report.inputs)} inputs: give {len(report.inputs)} arrays of the same length"
-        )
+        raise ExportError(f"the model has {len(report.inputs)} input(s): {expected_arrays(len(report.inputs))}")
     rows = [interface.quantize(array) for interface, array in zip(report.inputs, arrays, strict=True)]
     return np.concatenate(rows, axis=1)
 
@@ -142,6 +140,13 @@ def check_labels(report: ExportReport, y: np.ndarray | None, samples: int) -> No
     if y is None:
         return
     labels = np.asarray(y)
+    if len(report.outputs) == 1 and labels.dtype.kind in "iu" and labels.size:
+        classes = report.outputs[0].size
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ExportError(
+                f"the labels run from {labels.min()} to {labels.max()}, but the model has {classes} output(s), one a "
+                "class: give labels from 0 on, or none"
+            )
     if labels.shape != (samples,) or labels.dtype.kind not in "iu" or len(report.outputs) != 1:
         raise ExportError(
             f"the labels have the shape {labels.shape} and type {labels.dtype}: give an integer a sample, "

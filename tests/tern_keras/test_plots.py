@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tern_keras import plots
-from tern_keras.layers import QuantConv2D, QuantDense
+from tern_keras.layers import QuantConv2D, QuantDense, QuantLSTM
 
 
 def _model(*quantizers: str | None) -> keras.Model:
@@ -45,6 +45,14 @@ def test_montage_shows_every_code() -> None:
     for code, colour in {1: (0.78, 0.33, 0.24), 0: (0.85, 0.85, 0.85), -1: (0.23, 0.44, 0.71)}.items():
         assert np.all(np.isclose(image, colour), axis=-1).sum() == np.sum(codes == code)
     assert np.asarray(axes[1].images[0].get_array()).shape == (48, 4, 3)
+
+
+def test_layers_with_two_kernels() -> None:
+    model = keras.Sequential([keras.Input((5, 3)), QuantLSTM(2, kernel_quantizer="twn", recurrent_quantizer="rel")])
+    name = model.layers[0].name
+    histograms, montage = plots.latent_histograms({"a": model}), plots.kernel_montage({"a": model})
+    for figure in (histograms, montage):
+        assert [axis.get_title() for axis in figure.axes] == [f"a: {name}/kernel", f"a: {name}/recurrent"]
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_inspect(folder: Path, capsys) -> None:
     assert main(["inspect", str(folder / "out" / "model.tflite")]) == 0
     output = capsys.readouterr().out
     assert "FULLY_CONNECTED" in output
-    assert "2-bit [-127, 127]" in output
+    assert "2-bit [-127, 0, 127]" in output
     assert "int8 12x16" in output
 
 
@@ -160,7 +160,7 @@ def test_names_with_markup(tmp_path: Path, capsys) -> None:
 
 def test_no_export(tmp_path: Path, capsys) -> None:
     np.savez(tmp_path / "x.npz", x=X)
-    assert "holds no export" in _fails(capsys, "verify", tmp_path, "--data", tmp_path / "x.npz")
+    assert "is no export" in _fails(capsys, "verify", tmp_path, "--data", tmp_path / "x.npz")
 
 
 def test_truncated_model(folder: Path, tmp_path: Path, capsys) -> None:

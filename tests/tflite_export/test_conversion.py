@@ -110,8 +110,9 @@ def test_several_inputs_and_outputs_keep_their_order() -> None:
         (np.zeros((10, 4), "uint8"), r"uint8: give floating-point samples"),
         (np.zeros((0, 4), "float32"), "is empty"),
         (np.full((3, 4), np.nan, "float32"), "NaN or infinity"),
-        ([np.zeros((3, 4), "float32")] * 2, "1 inputs, the calibration data 2"),
+        ([np.zeros((3, 4), "float32")] * 2, r"1 input\(s\), the calibration data 2 array\(s\): give one array"),
         (None, "no calibration data"),
+        (np.ones((10, 4), "float32"), "is constant"),
     ],
 )
 def test_bad_calibration(calibration, message: str) -> None:
@@ -154,6 +155,12 @@ def test_loops_are_named_all_at_once() -> None:
 class _Inverse(keras.layers.Layer):
     def call(self, x):
         return keras.ops.erfinv(x)
+
+
+def test_lambdas_are_named() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x, name="twice")])
+    with pytest.raises(ExportError, match=r"layer 0 'twice' \(Lambda\): a Lambda cannot be taken over"):
+        convert(model, _samples(4))
 
 
 def test_operations_that_the_converter_refuses_are_named() -> None:
@@ -201,7 +208,7 @@ def test_logging_survives_a_conversion() -> None:
 import keras, logging, numpy as np, tensorflow as tf
 from tflite_export import convert
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-convert(model, np.zeros((4, 4), "float32"))
+convert(model, np.eye(4, dtype="float32"))
 tf.get_logger().warning("still here")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -218,7 +225,7 @@ class Twice(keras.layers.Layer):
     def call(self, x):
         return 2 * x
 try:
-    convert(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), Twice()]), np.zeros((4, 4), "float32"))
+    convert(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), Twice()]), np.eye(4, dtype="float32"))
 except ExportError as error:
     print(error)
 """

@@ -142,6 +142,16 @@ def test_all_that_is_not_supported_is_named_at_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_int8_target_takes_operators_that_the_c_lacks(tmp_path: Path) -> None:
+    tensors = [TensorSpec(name, (1, 4), 0.5, 0) for name in "xy"]
+    model = build_model(tensors, [OpSpec("MUL", ["x", "x"], ["y"])], ["x"], ["y"])
+    report = export(model, tmp_path, targets="int8")
+    assert (report.layers, report.arena_bytes) == ((), 0)
+    assert [check.different for check in verify(report, _real(report)).checks] == [0]
+    with pytest.raises(ExportError, match="the target int8 alone takes any"):
+        export(model, tmp_path / "c")
+
+
 def test_float_model_is_refused(tmp_path: Path) -> None:
     tensors = [TensorSpec(name, (1, 4), dtype="float32") for name in "xy"]
     model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"])
@@ -161,7 +171,7 @@ def test_names_that_c_refuses(name: str) -> None:
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["net_tflite", "counter", "model", "int"])
+@pytest.mark.parametrize("name", ["net_tflite", "counter", "model", "int", "stdint"])
 def test_names_beside_the_projects_own(tmp_path: Path, name: str) -> None:
     report = export(random_network(0), tmp_path, name=name)
     assert verify(report, _real(report)).ok
@@ -289,11 +299,12 @@ def test_damaged_report(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"name": 3')
     with pytest.raises(ExportError, match=r"report\.json is damaged"):
         ExportReport.load(tmp_path)
-    with pytest.raises(ExportError, match="holds no export"):
+    with pytest.raises(ExportError, match="tern is no export: No such file"):
         ExportReport.load(tmp_path / "tern")
     export(random_network(0), tmp_path)
-    with pytest.raises(ExportError, match="which holds 'model'"):
+    with pytest.raises(ExportError, match=r"typo is no export: no export of this name, but of 'model'"):
         ExportReport.load(tmp_path / "typo")
+    assert ExportReport.load(tmp_path / "model.tflite") == ExportReport.load(tmp_path)
     (tmp_path / "model.c").unlink()
     with pytest.raises(ExportError, match=r"files of the export are missing: .*model\.c"):
         HostModel(report)

@@ -49,9 +49,11 @@ def test_a_difference_is_found(report: ExportReport) -> None:
         (np.zeros((0, 3)), None, "shape"),
         (np.zeros((3, 1)), None, "shape"),
         (np.float32(1), None, "shape|same length"),
-        (np.array(["a"] * 3)[None], None, "not made of finite numbers"),
-        (np.full((1, 3), np.inf), None, "not made of finite numbers"),
-        ([X, X], None, "has 1 inputs"),
+        (np.array(["a"] * 3)[None], None, "or not finite"),
+        (np.full((1, 3), np.inf), None, "or not finite"),
+        (np.ones((4, 3), np.uint8), None, "is uint8.*scaled as the model's training data"),
+        ([X, X], None, r"has 1 input\(s\): give one array"),
+        (X, np.array([0, 1, 2, 3]), r"labels run from 0 to 3, but the model has 3 output\(s\)"),
         (X, np.zeros(3, int), "give an integer a sample"),
         (X, np.zeros(4, float), "give an integer a sample"),
     ],
@@ -74,6 +76,11 @@ def test_the_board_computes_the_same_without_root(report: ExportReport, board: s
     assert result.instructions > 0
     assert result.sizes.text > 0
     np.testing.assert_allclose(result.real_outputs()[0], X, atol=1 / 127)
+
+
+def test_data_in_other_units_is_warned_of(report: ExportReport) -> None:
+    with pytest.warns(UserWarning, match=r"67% of the values for 'x' are outside .* range \[-1.01, 1\]"):
+        verify(report, X * 100)
 
 
 def test_a_path_is_no_report(report: ExportReport) -> None:
