@@ -16,7 +16,7 @@ from tern_keras.layers import kernel_specs
 from tern_keras.layers.base import require_finite, stock_weights
 from tern_keras.layers.kernels import KernelSpec
 from tern_keras.levels import FLOAT_BITS, find_quantized
-from tern_keras.quantizers import QuantizedTensor, Quantizer
+from tern_keras.quantizers import QuantizedTensor, Quantizer, alias
 
 FLOAT_BYTES = FLOAT_BITS // 8
 
@@ -78,7 +78,7 @@ class ModelProfile:
     @property
     def macs(self) -> int | None:
         """Multiply-accumulates for one sample; None if a layer's are unknown."""
-        macs = [layer.macs for layer in self.layers if layer.kernel_shape is not None]
+        macs = [layer.macs for layer in self.layers if layer.weights]
         return None if None in macs else sum(count or 0 for count in macs)
 
     @property
@@ -188,7 +188,7 @@ def _quantized(layer: keras.layers.Layer, spec: KernelSpec) -> tuple[str, Quanti
     """Return the name of a kernel's method and the quantised kernel, None where it is float."""
     quantizer = getattr(layer, spec.argument, None)
     if isinstance(quantizer, Quantizer):
-        return type(quantizer).__name__.lower(), quantizer.quantized_tensor(spec.variable(layer))
+        return alias(quantizer), quantizer.quantized_tensor(spec.variable(layer))
     kernel = ops.convert_to_numpy(spec.variable(layer)).astype(np.float32)
     quantized = find_quantized(kernel, spec.filter_axes(kernel.ndim))
     if quantized is None:

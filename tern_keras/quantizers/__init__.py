@@ -72,6 +72,17 @@ def deserialize(config: dict[str, Any]) -> Quantizer:
     return quantizer
 
 
+def alias(quantizer: Quantizer) -> str:
+    """Return the name that `get` knows the class of `quantizer` by, or the class' own name.
+
+    Example:
+        >>> alias(StatisticalScaling())
+        'sws'
+    """
+    names = {cls: name for name, cls in ALIASES.items()}
+    return names.get(type(quantizer), type(quantizer).__name__)
+
+
 def get(identifier: Any) -> Quantizer | None:
     """Return the quantizer that `identifier` names.
 

@@ -166,3 +166,17 @@ class TestErrors:
         model.get_layer("norm").gamma.assign([1, np.nan, 1, 1])
         with pytest.raises(ValueError, match="Layer 'norm': 1 of 4 values of its weight 'gamma' are NaN"):
             profile(model)
+
+
+@pytest.mark.parametrize("name", ["twn", "sws", "rel", "tga", "bc", "bwn"])
+def test_methods_go_by_the_names_that_get_takes(name):
+    model = keras.Sequential([keras.Input((8,)), QuantDense(4, kernel_quantizer=name)])
+    assert profile(model).layers[0].method == name
+
+
+def test_macs_of_a_model_are_unknown_where_a_layers_are():
+    attention = keras.layers.MultiHeadAttention(num_heads=1, key_dim=2)
+    x = keras.Input((3, 4))
+    result = profile(keras.Model(x, keras.layers.Dense(2)(attention(x, x))))
+    assert sum(layer.weights for layer in result.layers if layer.macs is None) > 0
+    assert result.macs is None
