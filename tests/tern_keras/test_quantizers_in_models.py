@@ -55,7 +55,7 @@ def test_residual_expansion_counts_its_branches():
     model = keras.Sequential([keras.Input((8,)), layer])
     layer.kernel.assign(np.resize([1, -1, 0.07, 0, 0], (8, 10)))
     (row,) = profile(model).layers
-    assert (row.method, row.bits, row.density) == ("residualexpansion", 4, 0.6)
+    assert (row.method, row.bits, row.density) == ("rel", 4, 0.6)
     assert len(row.scales) == 2
     assert row.bytes == 80 * 4 // 8 + 2 * 4
 
