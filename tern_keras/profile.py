@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from tern_keras.cloning import require_built
-from tern_keras.layers import kernel_specs
+from tern_keras.layers import ActivationQuantizer, kernel_specs
 from tern_keras.layers.base import require_finite, stock_weights
 from tern_keras.layers.kernels import KernelSpec
 from tern_keras.levels import FLOAT_BITS, find_quantized
@@ -114,10 +114,24 @@ def profile(model: keras.Model) -> ModelProfile:
     """
     require_built(model, "profile")
     rows: list[LayerProfile] = []
+    steps = _steps(model)
     for layer, variables in _own_variables(model):
         require_finite(layer)
-        rows += _kernel_rows(layer, variables) if kernel_specs(layer) else [_other_row(layer, variables)]
+        if kernel_specs(layer):
+            rows += _kernel_rows(layer, variables, steps.get(id(layer), 1))
+        else:
+            rows.append(_other_row(layer, variables))
     return ModelProfile(model.name, tuple(rows))
+
+
+def _steps(model: keras.Model) -> dict[int, int | None]:
+    """Return how often a sample meets each layer inside a `TimeDistributed`, by the layer's id; None if open."""
+    return {
+        id(layer): wrapper.get_build_config()["input_shape"][1]
+        for wrapper in model._flatten_layers()
+        if isinstance(wrapper, keras.layers.TimeDistributed)
+        for layer in wrapper._flatten_layers(include_self=False)
+    }
 
 
 def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, list[keras.Variable]]]:
@@ -129,21 +143,27 @@ def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, lis
         inner = {id(v) for sub in subs for v in sub.weights}
         own = [v for v in stock_weights(layer) if id(v) not in inner | seen]
         seen.update(id(v) for v in own)
-        if own:
+        # a range is no weight: it ends as the scale and zero point of a tensor
+        if own and not isinstance(layer, ActivationQuantizer):
             yield layer, own
 
 
-def _kernel_rows(layer: keras.layers.Layer, variables: list[keras.Variable]) -> Iterator[LayerProfile]:
+def _kernel_rows(
+    layer: keras.layers.Layer, variables: list[keras.Variable], steps: int | None
+) -> Iterator[LayerProfile]:
     """Yield a row a kernel; the parameters that are no kernels, such as the bias, count with the first."""
     specs = kernel_specs(layer)
     rest = _count(variables) - _count([spec.variable(layer) for spec in specs])
     for spec in specs:
         kernel = spec.variable(layer)
-        yield _kernel_row(layer, spec, layer.name if len(specs) == 1 else f"{layer.name}/{kernel.name}", rest)
+        name = layer.name if len(specs) == 1 else f"{layer.name}/{kernel.name}"
+        yield _kernel_row(layer, spec, name, rest, steps)
         rest = 0
 
 
-def _kernel_row(layer: keras.layers.Layer, spec: KernelSpec, name: str, other_parameters: int) -> LayerProfile:
+def _kernel_row(
+    layer: keras.layers.Layer, spec: KernelSpec, name: str, other_parameters: int, steps: int | None
+) -> LayerProfile:
     kernel = spec.variable(layer)
     method, quantized = _quantized(layer, spec)
     shape = tuple(kernel.shape)
@@ -160,7 +180,7 @@ def _kernel_row(layer: keras.layers.Layer, spec: KernelSpec, name: str, other_pa
         bits=bits,
         density=np.count_nonzero(codes) / weights,
         scales=tuple(float(scale) for scale in scales.ravel()),
-        macs=_macs(layer, weights),
+        macs=_macs(layer, weights, steps),
         weights=weights,
         parameters=weights + other_parameters,
         bytes=math.ceil(bits * weights / 8) + FLOAT_BYTES * (scales.size + other_parameters),
@@ -196,10 +216,10 @@ def _quantized(layer: keras.layers.Layer, spec: KernelSpec) -> tuple[str, Quanti
     return ("binary" if quantized.bits == 1 else "ternary"), quantized
 
 
-def _macs(layer: keras.layers.Layer, weights: int) -> int | None:
+def _macs(layer: keras.layers.Layer, weights: int, steps: int | None) -> int | None:
     if isinstance(layer, keras.layers.Embedding):
         return 0
-    positions = _positions(layer)
+    positions = (steps, *_positions(layer))
     return None if None in positions else math.prod(positions) * weights
 
 

@@ -1,9 +1,13 @@
-"""Quantised layers: their Keras parents' signatures plus `kernel_quantizer`, or one quantizer for each kernel."""
+"""Quantised layers: their Keras parents' signatures plus `kernel_quantizer`, or one quantizer for each kernel.
+
+`ActivationQuantizer` quantises what flows between them.
+"""
 
 from typing import Any
 
 import keras
 
+from tern_keras.layers.activation_quantizer import ActivationQuantizer
 from tern_keras.layers.conv import QuantConv1D, QuantConv2D, QuantConv3D
 from tern_keras.layers.conv_transpose import QuantConv2DTranspose
 from tern_keras.layers.dense import QuantDense
@@ -14,6 +18,7 @@ from tern_keras.layers.rnn import QuantGRU, QuantLSTM, QuantSimpleRNN
 from tern_keras.layers.separable_conv import QuantSeparableConv1D, QuantSeparableConv2D
 
 __all__ = [
+    "ActivationQuantizer",
     "QuantConv1D",
     "QuantConv2D",
     "QuantConv2DTranspose",

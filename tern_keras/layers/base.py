@@ -12,6 +12,7 @@ from tern_keras.layers.kernels import KernelSpec
 from tern_keras.ops.gradients import Tensor
 from tern_keras.quantizers import SQ, QuantizedTensor, Quantizer
 from tern_keras.regularizers import AdaptiveRegularizer
+from tern_keras.switch import quantization_enabled
 
 
 class QuantizedLayer(keras.layers.Layer):
@@ -66,9 +67,10 @@ class QuantizedLayer(keras.layers.Layer):
         """Return a layer that shares all with this one, but holds quantised kernels where this one holds the latent.
 
         The parent's `call` runs on the view: it need not be written again here, and no other thread ever sees this
-        layer with its kernels exchanged. Without a quantizer the view is the layer itself.
+        layer with its kernels exchanged. Without a quantizer, or where quantisation is switched off, the view is
+        the layer itself.
         """
-        replacements = self._replacements()
+        replacements = self._replacements() if quantization_enabled() else None
         return view(self, replacements) if replacements else self
 
     def _replacements(self) -> dict[int, Any]:

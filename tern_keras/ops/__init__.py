@@ -2,6 +2,7 @@
 
 from tern_keras.ops.binary_connect import binary_connect
 from tern_keras.ops.bwn import bwn, dorefa
+from tern_keras.ops.fake_quantize import fake_quantize, int8_grid
 from tern_keras.ops.power_of_two import power_of_two
 from tern_keras.ops.sq import adaptive_penalty, sq
 from tern_keras.ops.statistical_scaling import residual_expansion, statistical_scaling
@@ -14,6 +15,8 @@ __all__ = [
     "binary_connect",
     "bwn",
     "dorefa",
+    "fake_quantize",
+    "int8_grid",
     "power_of_two",
     "residual_expansion",
     "sq",

@@ -1,10 +1,12 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 from autodiff import close, numpy
 from sample_models import cnn, nested, samples, train, types
 
-from tern_keras import ternarize
+from tern_keras import finalize, ternarize
 from tern_keras.quantizers import SQ, TTQ, TWN
 from tern_keras.regularizers import AdaptiveRegularizer
 
@@ -59,6 +61,27 @@ def test_skip_by_name():
     assert "stem" not in quantizers_of(ternarize(cnn(), skip="first"))
 
 
+def test_skip_by_expression_and_by_function():
+    assert quantizers_of(ternarize(cnn(), skip=re.compile("^(stem|h)"))) == {"depthwise": TTQ, "conv": TTQ}
+    small = ternarize(cnn(), skip=[lambda layer: layer.kernel.shape[-1] < 5, "head"])
+    assert quantizers_of(small) == {"conv": TTQ, "hidden": TTQ}
+
+
+def test_matrices_that_stay_float_are_listed():
+    inputs = keras.Input((6, 4), name="inputs")
+    x = keras.layers.MultiHeadAttention(2, 2, name="attention")(inputs, inputs)
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.EinsumDense("abc,cd->abd", (None, 3), name="einsum")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    with pytest.warns(UserWarning, match=r"leaves 'query' \(EinsumDense\), .*'einsum' \(EinsumDense\) float") as record:
+        ternary = ternarize(model, skip=())
+    assert "LayerNormalization" not in str(record[0].message)
+    assert types(ternary) == {**types(model), "head": "QuantDense"}
+    x = samples(model)
+    attention = [m.get_layer("attention")(x, x) for m in (model, ternary)]
+    np.testing.assert_array_equal(*attention)
+
+
 def test_overrides_by_class_and_by_name():
     ternary = ternarize(
         cnn(), "ttq", overrides={"Conv2D": "sq", "DepthwiseConv2D": None, "head": "twn(factor=0.6)", "hidden": None}
@@ -93,6 +116,16 @@ def test_nested_model():
         ternary.get_layer("block").layers[0].quantized_kernel().dequantize()
     )
     np.testing.assert_allclose(ternary.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4, atol=1e-6)
+
+
+def test_frozen_block_stays_frozen():
+    model = nested()
+    model.get_layer("block").trainable = False
+    ternary = ternarize(model, "ttq", skip=())
+    assert not ternary.get_layer("block").trainable
+    assert not ternary.get_layer("block").trainable_weights
+    assert ternary.get_layer("stem").trainable_weights
+    assert not finalize(ternary).get_layer("block").trainable
 
 
 def test_shared_layer_stays_shared():
@@ -160,14 +193,6 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"ternarize\(\) needs a built model, and 'late' is not .*dense"):
             ternarize(keras.Sequential([keras.layers.Dense(3, name="dense")], name="late"))
 
-    def test_subclassed(self):
-        class Mine(keras.Model):
-            def call(self, inputs):
-                return inputs
-
-        with pytest.raises(TypeError, match="Sequential or Functional Keras model, received Mine"):
-            ternarize(Mine())
-
     def test_not_a_model(self):
         with pytest.raises(TypeError, match="received str"):
             ternarize("model.keras")
@@ -186,6 +211,10 @@ class TestErrors:
     def test_unknown_names(self):
         with pytest.raises(ValueError, match=r"skip names \['sten'\], not among"):
             ternarize(cnn(), skip=["sten"])
+        with pytest.raises(ValueError, match=r"skip='\^stem\$x' is found in none of \['conv'"):
+            ternarize(cnn(), skip=re.compile("^stem$x"))
+        with pytest.raises(TypeError, match=r"an entry of skip is a name, .*; received 3"):
+            ternarize(cnn(), skip=[3])
         with pytest.raises(ValueError, match=r"overrides names \['EinsumDense'\], not among"):
             ternarize(cnn(), overrides={"EinsumDense": "ttq"})
 
