@@ -1,0 +1,72 @@
+"""What the pictures share: colours, sizes, and a figure without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from tern_keras.latent import LatentKernel, latent_kernels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Colour = tuple[float, float, float]
+
+_BLUE, _GREY, _RED = (0.23, 0.44, 0.71), (0.85, 0.85, 0.85), (0.78, 0.33, 0.24)
+# red, green, blue by code
+CODE_COLOURS: dict[int, Colour] = {-1: _BLUE, 0: _GREY, 1: _RED}
+CODE_NAMES = {-1: "-", 0: "zero", 1: "+"}
+# of models and methods beside each other
+SERIES_COLOURS: Sequence[Colour] = (
+    _BLUE,
+    _RED,
+    (0.35, 0.6, 0.37),
+    (0.85, 0.62, 0.2),
+    (0.5, 0.4, 0.65),
+    (0.4, 0.4, 0.4),
+)
+
+TITLE, LABEL, TICK = 9, 9, 7  # font sizes in points
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("Plots need matplotlib: pip install 'tern-keras[plots]'") from error
+    return Figure(figsize=(width, height), layout="constrained")  # no pyplot: nothing global, no window
+
+
+def series_style(index: int) -> dict[str, Any]:
+    """Return colour and marker of the series number `index`, told apart beyond the colours' number too."""
+    return {"color": SERIES_COLOURS[index % len(SERIES_COLOURS)], "marker": "osD^v"[index // len(SERIES_COLOURS) % 5]}
+
+
+def without_frame(axis: Axes) -> None:
+    """Leave out the lines of an axis' frame that carry no scale."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=TICK)
+
+
+def drawable_kernels(title: str, model: keras.Model) -> list[LatentKernel]:
+    """Return the quantised kernels of the model that the caller calls `title`.
+
+    Raises:
+        ValueError: there are none.
+    """
+    kernels = latent_kernels(model)
+    if not kernels:
+        raise ValueError(f"The model of '{title}' has no quantised layer to draw. Pass it before finalize().")
+    return kernels
