@@ -11,6 +11,13 @@ import keras
 
 # arguments that Keras 2 wrote for every layer of a kind and some classes of Keras 3 refuse, at the value without effect
 _WITHOUT_EFFECT = {"groups": 1, "time_major": False}
+# arguments of its base class that Keras 2 wrote for a class that makes no use of them, whatever their value
+_UNUSED = {
+    **dict.fromkeys(
+        ("SeparableConv1D", "SeparableConv2D"), ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+    ),
+    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"), ("noise_shape", "trainable")),
+}
 
 
 def load_h5(path: str | Path, custom_objects: dict[str, Any] | None = None) -> keras.Model:
@@ -57,8 +64,8 @@ def load_h5(path: str | Path, custom_objects: dict[str, Any] | None = None) -> k
 def repair_config(config: Any) -> Any:
     """Return the configuration of a Keras 2 model without the arguments that Keras 3 refuses.
 
-    These are: the dtype of an initializer, which is that of the weight, and arguments of layers at the value that has
-    no effect, such as the one group of a depthwise convolution.
+    These are: the dtype of an initializer, which is that of the weight; arguments at the value that has no effect, such
+    as the one group of a depthwise convolution; and those that a layer's class inherited but never used.
 
     Args:
         config: dictionary with "class_name" and "config", or any part of one.
@@ -77,9 +84,11 @@ def repair_config(config: Any) -> Any:
     repaired = {key: repair_config(value) for key, value in config.items()}
     if not isinstance(repaired.get("config"), dict):
         return repaired
-    arguments = repaired["config"]
-    if isinstance(getattr(keras.initializers, str(repaired.get("class_name")), None), type):
+    name, arguments = str(repaired.get("class_name")), repaired["config"]
+    if isinstance(getattr(keras.initializers, name, None), type):
         arguments.pop("dtype", None)
+    for argument in _UNUSED.get(name, ()):
+        arguments.pop(argument, None)
     for argument, value in _WITHOUT_EFFECT.items():
         if arguments.get(argument) == value:
             del arguments[argument]

@@ -19,6 +19,10 @@ def age(path):
                 layer["config"]["groups"] = 1
             if layer["class_name"] == "LSTM":
                 layer["config"]["time_major"] = False
+            if layer["class_name"] == "SeparableConv2D":
+                layer["config"].update(dict.fromkeys(["kernel_initializer", "kernel_regularizer", "kernel_constraint"]))
+            if layer["class_name"] == "SpatialDropout2D":
+                layer["config"].update(trainable=True, noise_shape=None)
             for value in layer["config"].values():
                 if isinstance(value, dict) and value.get("class_name") in ("GlorotUniform", "Zeros", "Orthogonal"):
                     value["config"]["dtype"] = "float32"
@@ -32,6 +36,7 @@ def model():
             keras.Input((6, 6, 2)),
             keras.layers.DepthwiseConv2D(3),
             keras.layers.SeparableConv2D(3, 2),
+            keras.layers.SpatialDropout2D(0.1),
             keras.layers.Conv2DTranspose(2, 2),
             keras.layers.Reshape((16, 2)),
             keras.layers.LSTM(3),
