@@ -1,6 +1,17 @@
 """Train Keras models to ternary and binary weights, on any Keras backend."""
 
-from tern_keras import applications, layers, ops, optimizers, quantizers, regularizers
+from tern_keras import (
+    applications,
+    callbacks,
+    layers,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    plots,
+    quantizers,
+    regularizers,
+)
 from tern_keras.batch_norm import recalibrate_batch_norm
 from tern_keras.finalize import finalize
 from tern_keras.legacy import load_h5
@@ -13,11 +24,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "applications",
+    "callbacks",
     "finalize",
     "layers",
     "load_h5",
+    "metrics",
+    "models",
     "ops",
     "optimizers",
+    "plots",
     "profile",
     "quantization",
     "quantizers",

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tern_keras.cloning import require_built
+from tern_keras.cloning import is_composite, require_built, sub_layers
 from tern_keras.layers import ActivationQuantizer, kernel_specs
 from tern_keras.layers.base import require_finite, stock_weights
 from tern_keras.layers.kernels import KernelSpec
@@ -137,15 +137,24 @@ def _steps(model: keras.Model) -> dict[int, int | None]:
 def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, list[keras.Variable]]]:
     """Yield each layer, at any depth, that has weights of its own, quantizers apart."""
     seen: set[int] = set()
-    for layer in model._flatten_layers(include_self=False):
+    for layer in _layers_at_any_depth(model):
         # a layer with kernels owns those of its cell
-        subs = () if kernel_specs(layer) else layer._flatten_layers(include_self=False)
+        subs = sub_layers(layer) if is_composite(layer) else []
         inner = {id(v) for sub in subs for v in sub.weights}
         own = [v for v in stock_weights(layer) if id(v) not in inner | seen]
         seen.update(id(v) for v in own)
         # a range is no weight: it ends as the scale and zero point of a tensor
         if own and not isinstance(layer, ActivationQuantizer):
             yield layer, own
+
+
+def _layers_at_any_depth(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Yield the layers of `model` in its order, each before those that it consists of."""
+    for layer in sub_layers(model):
+        if isinstance(layer, keras.layers.Layer):  # and no bare operation
+            yield layer
+            if is_composite(layer):
+                yield from _layers_at_any_depth(layer)
 
 
 def _kernel_rows(

@@ -180,3 +180,13 @@ def test_macs_of_a_model_are_unknown_where_a_layers_are():
     result = profile(keras.Model(x, keras.layers.Dense(2)(attention(x, x))))
     assert sum(layer.weights for layer in result.layers if layer.macs is None) > 0
     assert result.macs is None
+
+
+def test_rows_are_in_the_order_of_the_layers():
+    block = keras.Sequential(
+        [keras.Input((4,)), *(keras.layers.Dense(4, name=f"in{i}") for i in range(3))], name="block"
+    )
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(2, name="last")(block(keras.layers.Dense(4, name="first")(inputs)))
+    rows = profile(keras.Model(inputs, outputs)).layers
+    assert [row.name for row in rows] == ["first", "in0", "in1", "in2", "last"]
