@@ -22,7 +22,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 import tern_keras
-from tern_keras.cloning import clone_with
+from tern_keras.cloning import clone_with, is_graph
+from tern_keras.layers import ActivationQuantizer
+from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
 from tflite_export.report import expected_arrays
 
@@ -31,6 +33,10 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     """Convert a Keras model to int8, weights, activations, inputs and outputs.
 
     Works on every Keras backend: where it is not TensorFlow, a child process with the TensorFlow backend converts.
+
+    A tensor behind an `ActivationQuantizer` takes exactly that layer's range, and so do the tensors that TFLite stores
+    with the same scale, such as the input of a pooling behind which the layer stands. The layer itself is not in the
+    file. Only where the converter fuses the tensor into an activation function that follows, it has no range to take.
 
     Args:
         model: built; with or without Quant* layers. Each input has a fixed shape beside the batch.
@@ -43,7 +49,8 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
 
     Raises:
         ExportError: if the model is not built or its weights are not finite, if the calibration does not fit it, or
-            if the converter does not support a layer.
+            if the converter does not support a layer; if an `ActivationQuantizer` has never observed a range, or
+            stands where TFLite cannot keep it.
 
     Example:
         >>> import keras, numpy as np
@@ -60,6 +67,8 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     except (TypeError, ValueError) as error:
         raise ExportError(str(error)) from error
     _check_interface(stock)
+    for quantizer in _activation_quantizers(stock):
+        ActivationRange.of(quantizer)
     samples = _check_calibration(stock, calibration)
     if keras.config.backend() == "tensorflow":
         return _convert_here(stock, samples)
@@ -71,6 +80,11 @@ def _check_model(model: keras.Model) -> None:
         raise ExportError(f"expected a keras.Model, got {type(model).__name__}")
     if not model.built:
         raise ExportError(f"the model '{model.name}' is not built: give it a keras.Input, or call it on a sample first")
+    if not is_graph(model):
+        raise ExportError(
+            f"the model '{model.name}' ({type(model).__name__}) is a subclassed model, which does not tell its inputs: "
+            "give keras.Model(x, model(x)) with x = keras.Input(shape)"
+        )
     for variable in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
             raise ExportError(f"the weight '{variable.path}' holds NaN or infinity: training diverged; train it again")
@@ -109,6 +123,10 @@ def _layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
         yield layer, f"layer {index} '{layer.name}' ({type(layer).__name__})"
         for inner in layer._flatten_layers(include_self=False, recursive=True):
             yield inner, f"layer {index} '{layer.name}': '{inner.name}' ({type(inner).__name__})"
+
+
+def _activation_quantizers(model: keras.Model) -> list[ActivationQuantizer]:
+    return [layer for layer, _ in _layers(model) if isinstance(layer, ActivationQuantizer)]
 
 
 def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -152,7 +170,8 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
         keras.Input(batch_shape=(1, *tensor.shape[1:]), name=name)
         for name, tensor in zip(names, model.inputs, strict=True)
     ]
-    outputs = model(inputs if len(inputs) > 1 else inputs[0], training=False)
+    tapped = Tapped(model) if _activation_quantizers(model) else None
+    outputs = (tapped or model)(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: (
@@ -161,9 +180,14 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
+    # private: the file between calibration and quantisation is where ranges can be exchanged
+    converter._experimental_calibrate_only = tapped is not None
     with _quiet() as log:
         try:
-            return _in_the_models_order(converter.convert())
+            tflite = converter.convert()
+            return _in_the_models_order(quantize_with_ranges(tflite, tapped.ranges) if tapped else tflite)
+        except ExportError:
+            raise
         except Exception as error:  # the converter raises whatever its passes raise
             raise ExportError(_explain(model, f"{error}\n{log()}")) from error
 

@@ -29,8 +29,8 @@ class ActivationQuantizer(keras.layers.Layer):
       an end that starts at 0, as behind a ReLU, stays there.
 
     The range always includes 0. At inference, and with `trainable=False`, it is frozen. Until the first training batch
-    (of other values than 0) the layer passes its input on. In a subclassed model Keras trains it, as it does batch
-    normalisation, if the model's `call` takes `training`.
+    (of other values than 0) the layer passes its input on. The `call` of a subclassed model has to take `training` and
+    to hand it on, as it has to for batch normalisation.
 
     Replicas of a `tf.distribute` strategy take the mean of their ranges.
 
@@ -51,7 +51,7 @@ class ActivationQuantizer(keras.layers.Layer):
 
     Example:
         >>> layer = ActivationQuantizer(initial_range=(0.0, 2.55))
-        >>> keras.ops.convert_to_numpy(layer(keras.ops.array([-1.0, 1.004, 9.0]))).round(4).tolist()
+        >>> [round(float(value), 4) for value in layer(keras.ops.array([-1.0, 1.004, 9.0]))]
         [0.0, 1.0, 2.55]
 
     References:
@@ -122,8 +122,9 @@ class ActivationQuantizer(keras.layers.Layer):
             (self.minimum, ops.minimum(ops.min(x), 0.0)),
             (self.maximum, ops.maximum(ops.max(x), 0.0)),
         ):
-            moved = variable + (1 - self.momentum) * (end - variable) if self.range == "ema" else variable
-            variable.assign(ops.where(observed, moved, end))
+            before = ops.convert_to_tensor(variable)
+            after = before + (1 - self.momentum) * (end - before) if self.range == "ema" else before
+            variable.assign(ops.where(observed, after, end))
 
     def _ends(self) -> tuple[Tensor, Tensor]:
         """Return both ends of the range, scalars, differentiable with respect to what is learned."""
@@ -147,7 +148,7 @@ class ActivationQuantizer(keras.layers.Layer):
         if not minimum < maximum:
             raise ValueError(
                 f"Layer '{self.name}' (ActivationQuantizer) has never observed a range: train the model for at least "
-                "one batch in which its input is not all zeros (a subclassed model's call must take `training`), or pass "
+                "one batch in which its input is not all zeros (a subclassed model hands `training` on), or pass "
                 "initial_range=(min, max)."
             )
         return minimum, maximum
