@@ -1,11 +1,16 @@
 """A learning rate of their own for scales, thresholds and β."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
 
 from tern_keras.ops.gradients import Tensor
+
+# of the context, hence of the thread: MirroredStrategy traces its replicas in threads that alternate
+_only: ContextVar[Any] = ContextVar("only", default=None)
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
@@ -48,6 +53,48 @@ class SplitOptimizer(keras.optimizers.Optimizer):
             optimizer.build(part)
         super().build(variables)
 
+    @contextmanager
+    def only(self, optimizer: Any) -> Iterator[None]:
+        """Let `apply` update one of the two groups of variables while the context lasts, and leave the other alone.
+
+        A step of a training loop of one's own then trains the quantizers or the rest. It takes effect when the step
+        is traced, so a compiled step keeps the groups that it was traced with.
+
+        Args:
+            optimizer: one of the two: `self.optimizer` or `self.quantizer_optimizer`.
+
+        Yields:
+            None.
+
+        Raises:
+            ValueError: `optimizer` is neither.
+
+        Example:
+            >>> split = SplitOptimizer(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5))
+            >>> weight = keras.Variable(1.0)
+            >>> with split.only(split.quantizer_optimizer):
+            ...     split.apply([keras.ops.ones(())], [weight])
+            >>> float(weight), int(split.iterations)
+            (1.0, 0)
+        """
+        if optimizer is not self.optimizer and optimizer is not self.quantizer_optimizer:
+            raise ValueError(
+                f"SplitOptimizer.only() takes its `optimizer` or its `quantizer_optimizer`, received {optimizer!r}."
+            )
+        token = _only.set(optimizer)
+        try:
+            yield
+        finally:
+            _only.reset(token)
+
+    def trains(self, optimizer: Any) -> bool:
+        """Return whether `apply` updates the group of `optimizer`, one of the two: yes, unless `only` names the other.
+
+        Args:
+            optimizer: `self.optimizer` or `self.quantizer_optimizer`.
+        """
+        return _only.get() in (None, optimizer)
+
     def _parts(self, variables: Iterable[keras.Variable]) -> Iterator[tuple[Any, list[keras.Variable]]]:
         """Yield each optimizer and those of `variables` that it trains."""
         variables = list(variables)
@@ -69,7 +116,9 @@ class SplitOptimizer(keras.optimizers.Optimizer):
         self.optimizer.learning_rate = learning_rate
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Iterable[keras.Variable] | None = None) -> None:
-        """Update each variable with the optimizer of its group.
+        """Update each variable with the optimizer of its group, unless `only` names another.
+
+        `iterations` counts the updates of the weights: two passes over a batch, one for each group, are one step.
 
         Args:
             grads: gradients, one for each variable.
@@ -81,8 +130,10 @@ class SplitOptimizer(keras.optimizers.Optimizer):
         grads, variables = self._filter_empty_gradients(grads, variables)
         gradients = {id(v): g for g, v in zip(grads, variables, strict=True)}
         for optimizer, part in self._parts(variables):
-            optimizer.apply([gradients[id(v)] for v in part], part)
-        self._iterations.assign_add(1)
+            if self.trains(optimizer):
+                optimizer.apply([gradients[id(v)] for v in part], part)
+        if self.trains(self.optimizer):
+            self._iterations.assign_add(1)
 
     def finalize_variable_values(self, var_list: Iterable[keras.Variable]) -> None:
         """Give the variables their final values, e.g. the moving averages that an optimizer keeps."""

@@ -40,7 +40,7 @@ def straight_through(w: Tensor, gain: Tensor = 1.0) -> Tensor:
     References:
         Bengio, Léonard, Courville, "Estimating or propagating gradients through stochastic neurons", 2013.
     """
-    return ops.stop_gradient(gain) * (w - ops.stop_gradient(w))
+    return ops.stop_gradient(ops.cast(gain, w.dtype)) * (w - ops.stop_gradient(w))
 
 
 def magnitude(x: Tensor) -> Tensor:

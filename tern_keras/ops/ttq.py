@@ -79,6 +79,8 @@ def ttq(w: Tensor, wp: Tensor, wn: Tensor, threshold: float = 0.05, sparsity: fl
     wp, wn = ops.cast(wp, w.dtype), ops.cast(wn, w.dtype)
     delta = ttq_threshold(w, threshold, sparsity)
     above, below = w > delta, w < -delta
-    q = ops.where(above, wp, ops.where(below, -wn, ops.zeros_like(w)))
-    gain = ops.where(above, wp, ops.where(below, wn, ops.ones_like(w)))
-    return ops.cast(q + straight_through(w, gain), dtype)
+    zero = straight_through(w)
+    # the factors on the gradient stay scalars: as a tensor of w's shape they would live until the backward pass
+    positive = wp + ops.stop_gradient(wp) * zero
+    negative = ops.stop_gradient(wn) * zero - wn
+    return ops.cast(ops.where(above, positive, ops.where(below, negative, zero)), dtype)

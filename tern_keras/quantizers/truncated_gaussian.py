@@ -17,8 +17,12 @@ class TruncatedGaussian(ScaledQuantizer):
     """Truncated Gaussian approximation: weights {-S, 0, +S}, the threshold trained, S computed from it.
 
     Formulas and reference: `tern_keras.ops.truncated_gaussian`. The threshold starts at 0.05 of the largest
-    weight and acts up to three standard deviations of the weights. The authors train it and the weights in two
-    passes a batch; here one optimizer moves both. It suits pretrained weights, which are near Gaussian.
+    weight and acts up to three standard deviations of the weights. It suits pretrained weights, which are near
+    Gaussian.
+
+    The authors train the threshold and the weights in two passes over each batch, the threshold with
+    `SGD(nesterov=True, momentum=0.9, clipvalue=1e-3)` at the rate of the weights: `tern_keras.models.TwoPassModel`.
+    In any other model one pass moves both.
 
     Args:
         stats_gradient: whether gradients flow through the weights' mean and standard deviation, as in the

@@ -9,15 +9,19 @@ G = np.array([0.1, -0.2, 0.3, 0.4, -0.5, 0.6, 0.7, -0.8], np.float32)
 
 def gradients(function, *arguments):
     """Return d function / d argument of a scalar function, as float32 arrays."""
+    return compiled_gradients(function)(*arguments)
+
+
+def compiled_gradients(function):
+    """Return a function that returns `gradients`; it compiles once for each shape of the arguments."""
     if keras.backend.backend() == "jax":
         import jax
 
-        tensors = [keras.ops.convert_to_tensor(argument) for argument in arguments]
-        values = jax.jit(jax.grad(function, argnums=tuple(range(len(tensors)))))(*tensors)
+        @jax.jit
+        def differentiate(*tensors):
+            return jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)
     else:
         import tensorflow as tf
-
-        tensors = [tf.convert_to_tensor(argument) for argument in arguments]
 
         @tf.function(jit_compile=True)
         def differentiate(*tensors):
@@ -26,8 +30,11 @@ def gradients(function, *arguments):
                 value = function(*tensors)
             return tape.gradient(value, tensors)
 
-        values = differentiate(*tensors)
-    return [numpy(value).astype(np.float32) for value in values]
+    def call(*arguments):
+        tensors = [keras.ops.convert_to_tensor(argument) for argument in arguments]
+        return [numpy(value).astype(np.float32) for value in differentiate(*tensors)]
+
+    return call
 
 
 def numpy(tensor):

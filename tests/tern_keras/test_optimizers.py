@@ -1,3 +1,6 @@
+import contextlib
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -30,10 +33,10 @@ def fit(model, epochs=1):
     model.fit(X, Y, epochs=epochs, batch_size=8, shuffle=False, verbose=0)
 
 
-def moves(model, epochs=1):
+def moves(model, epochs=1, train=fit):
     """Return how far each trainable variable moved, by path."""
     before = [numpy(v).copy() for v in model.trainable_variables]
-    fit(model, epochs)
+    train(model, epochs)
     return {
         v.path.partition("/")[2]: float(np.abs(numpy(v) - old).max())
         for v, old in zip(model.trainable_variables, before, strict=True)
@@ -119,3 +122,54 @@ def test_one_object_for_both():
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="pass two optimizers"):
         SplitOptimizer(adam, adam)
+
+
+class TestOnlyOneGroup:
+    def names(self, model, optimizer):
+        """Return the names of the variables that move while `optimizer` alone may train."""
+
+        def train(model, epochs):
+            with model.optimizer.only(optimizer):
+                fit(model, epochs)
+
+        return {path.rpartition("/")[2] for path, distance in moves(model, train=train).items() if distance > 0}
+
+    def make(self):
+        return make_model(SplitOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01)))
+
+    def test_quantizers(self):
+        model = self.make()
+        split = model.optimizer
+        assert self.names(model, split.quantizer_optimizer) == {"wp", "wn", "mu", "beta"}
+        assert [int(each.iterations) for each in (split, split.optimizer, split.quantizer_optimizer)] == [0, 0, 4]
+
+    def test_weights(self):
+        model = self.make()
+        split = model.optimizer
+        assert self.names(model, split.optimizer) == {"kernel", "bias", "gamma", "beta"}
+        assert [int(each.iterations) for each in (split, split.optimizer, split.quantizer_optimizer)] == [4, 4, 0]
+
+    def test_ends_with_the_context(self):
+        split = SplitOptimizer("adam", "sgd")
+        with split.only(split.quantizer_optimizer):
+            with contextlib.suppress(KeyError), split.only(split.optimizer):
+                assert split.trains(split.optimizer)
+                assert not split.trains(split.quantizer_optimizer)
+                raise KeyError
+            assert not split.trains(split.optimizer)
+        assert split.trains(split.optimizer)
+        assert split.trains(split.quantizer_optimizer)
+
+    def test_each_thread_has_its_own(self):
+        split = SplitOptimizer("adam", "sgd")
+        seen = []
+        with split.only(split.quantizer_optimizer):
+            thread = threading.Thread(target=lambda: seen.append(split.trains(split.optimizer)))
+            thread.start()
+            thread.join()
+        assert seen == [True]
+
+    def test_none_other(self):
+        split = SplitOptimizer("adam", "sgd")
+        with pytest.raises(ValueError, match="its `optimizer` or its `quantizer_optimizer`"), split.only("sgd"):
+            pass
