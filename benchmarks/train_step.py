@@ -210,13 +210,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="images a step; default: 32")
     parser.add_argument("--rounds", type=int, default=30, help="steps of each variant; default: 30")
     parser.add_argument("--compilations", type=int, default=3, help="first steps of each variant; default: 3")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: one network, one quantizer, few rounds")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: one network, two images a step, few rounds")
     parser.add_argument("--out", type=Path, default=RESULTS, help=f"default: {RESULTS.relative_to(PROJECT)}")
     parser.add_argument("--child", choices=BACKENDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     networks, jits = NETWORKS, (True, False)
     if arguments.quick:
-        arguments.quantizer, arguments.batch, arguments.rounds, arguments.compilations = ["twn"], 2, 3, 1
+        arguments.batch, arguments.rounds, arguments.compilations = 2, 3, 1
         networks, jits = ("ds_cnn",), (True,)
     if arguments.child:
         rows = [row for name in networks for jit in jits for row in measure(arguments.child, name, jit, arguments)]

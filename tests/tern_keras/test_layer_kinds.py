@@ -1,34 +1,22 @@
-"""Every quantised layer once through what test_layers.py does thoroughly to three of them."""
+"""From stock layers and back, layers of two kernels, and what recurrent layers and embeddings have of their own."""
+
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from autodiff import numpy
-from sample_layers import LAYERS, inputs, make_layer, make_parent
-from sample_models import JIT
+from sample_layers import LAYERS, input_dtype, inputs, make_layer, make_parent, side_by_side
 
-from tern_keras import finalize, layers, profile, ternarize
-from tern_keras.layers import QuantDense, QuantEmbedding, QuantLSTM, QuantSimpleRNN
+from tern_keras import finalize, profile, ternarize
+from tern_keras.layers import QuantEmbedding, QuantLSTM, QuantSimpleRNN
 from tern_keras.layers.base import stock_weights
 from tern_keras.quantizers import TTQ
 
 
-@pytest.fixture(params=LAYERS)
-def kind(request):
-    return request.param
-
-
 def make_model(kind, layer):
-    dtype = "int32" if kind == "embedding" else "float32"
     head = [keras.layers.Flatten(), keras.layers.Dense(2, name="head")]
-    return keras.Sequential([keras.Input(LAYERS[kind][2], dtype=dtype), layer, *head])
-
-
-def fit(model, kind):
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=JIT)
-    y = np.random.default_rng(1).normal(size=(32, 2)).astype(np.float32)
-    history = model.fit(inputs(kind), y, batch_size=16, shuffle=False, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
+    return keras.Sequential([keras.Input(LAYERS[kind][2], dtype=input_dtype(kind)), layer, *head])
 
 
 def set_deployed(parent, layer):
@@ -40,109 +28,43 @@ def set_deployed(parent, layer):
         spec.variable(parent).assign(quantized[spec.role].dequantize())
 
 
-def test_every_public_layer_is_tested():
-    assert {cls.__name__ for cls, _, _ in LAYERS.values()} == set(layers.__all__)
-
-
-def test_without_a_quantizer_it_is_the_parent(kind):
-    parent, layer = make_parent(kind), make_layer(kind)
-    x = inputs(kind)
-    expected = numpy(parent(x))
-    layer(x)
-    assert [w.path for w in layer.weights] == [w.path for w in parent.weights]
-    layer.set_weights(parent.get_weights())
-    np.testing.assert_array_equal(numpy(layer(x)), expected)
-    config = layer.get_config()
-    assert [config.pop(spec.argument) for spec in layer.kernel_specs] == [None] * len(layer.kernel_specs)
-    assert config == parent.get_config()
-    assert layer.quantized_kernels() == {}
-
-
-@pytest.mark.parametrize("kind", ["conv1d", "separable2d", "transpose", "embedding", "simple_rnn", "lstm", "gru"])
-def test_fit_save_load_and_clone(kind, tmp_path):
-    model = make_model(kind, make_layer(kind, "sq"))
-    before = [numpy(weight).copy() for weight in model.trainable_weights]
-    fit(model, kind)
-    for old, weight in zip(before, model.trainable_weights, strict=True):
-        assert (old != numpy(weight)).any(), weight.path
-    model.save(tmp_path / "model.keras")
-    restored = keras.models.load_model(tmp_path / "model.keras")
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    x = inputs(kind)
-    for copy in (restored, clone):
-        assert [w.name for w in copy.weights] == [w.name for w in model.weights]
-        np.testing.assert_array_equal(numpy(copy(x)), numpy(model(x)))
-
-
-def test_there_and_back(kind):
-    model = make_model(kind, make_parent(kind))
-    stock = model.layers[0]
-    for weight in stock.weights:
-        weight.assign(np.resize([0.9, -0.6, 0.1, 0.7, -0.2], weight.shape))
-    ternary = ternarize(model, "ttq(threshold=0.5)", skip=("last",))
-    layer = ternary.layers[0]
-    assert type(layer) is LAYERS[kind][0]
-    for a, b in zip(stock_weights(layer), stock.weights, strict=True):
-        np.testing.assert_array_equal(numpy(a), numpy(b))
-    for spec in layer.kernel_specs:
-        kernel = numpy(spec.variable(stock))
-        np.testing.assert_allclose(numpy(getattr(layer, spec.argument).wp), kernel[kernel > 0.45].mean(), rtol=1e-5)
-
-    # a stock layer with the quantised kernels computes the same
+@pytest.fixture(scope="module")
+def there_and_back():
+    stock = side_by_side(make_parent)
+    for kind in LAYERS:
+        for weight in stock.get_layer(kind).weights:
+            weight.assign(np.resize([0.9, -0.6, 0.1, 0.7, -0.2], weight.shape))
+    ternary = ternarize(stock, "ttq(threshold=0.5)", skip=())
     plain = finalize(ternary)
-    assert type(plain.layers[0]) is type(stock)
-    x = inputs(kind)
-    np.testing.assert_allclose(numpy(plain(x)), numpy(ternary(x)), rtol=1e-5, atol=1e-6)
-    for spec in layer.kernel_specs:
-        assert len(np.unique(numpy(spec.variable(plain.layers[0])))) == 3
-        assert isinstance(spec.variable(layer), keras.Variable)
-        assert len(np.unique(numpy(spec.variable(layer)))) > 3
-
-    trained, final = profile(ternary), profile(plain)
-    assert [row.bits for row in final.layers] == [2] * len(layer.kernel_specs) + [32]
-    assert [row.name for row in final.layers] == [row.name for row in trained.layers]
-    assert (final.bytes, final.macs) == (trained.bytes, profile(model).macs)
+    x = [inputs(kind, count=4) for kind in LAYERS]
+    return SimpleNamespace(stock=stock, ternary=ternary, plain=plain, outputs=(ternary(x), plain(x)))
 
 
-@pytest.mark.parametrize("kind", ["separable2d", "embedding", "simple_rnn"])
-def test_mixed_precision_does_not_move_the_threshold(kind):
-    # bfloat16 would round 0.501 to 0.5, the threshold
-    layer = make_layer(kind, "ttq(threshold=0.5)", dtype="mixed_bfloat16")
-    layer(inputs(kind))
-    for spec in layer.kernel_specs:
-        kernel = spec.variable(layer)
-        kernel.assign(np.resize([1.0, 0.501, -0.501, 0.499], kernel.shape))
-    seen = {}
+class TestThereAndBack:
+    @pytest.mark.parametrize("kind", LAYERS)
+    def test_every_layer(self, there_and_back, kind):
+        stock, layer, plain = (
+            model.get_layer(kind) for model in (there_and_back.stock, there_and_back.ternary, there_and_back.plain)
+        )
+        assert (type(layer), type(plain)) == (LAYERS[kind][0], type(stock))
+        for a, b in zip(stock_weights(layer), stock.weights, strict=True):
+            np.testing.assert_array_equal(numpy(a), numpy(b))
+        for spec in layer.kernel_specs:
+            kernel = numpy(spec.variable(stock))
+            mean_above = kernel[kernel > 0.45].mean()
+            np.testing.assert_allclose(numpy(getattr(layer, spec.argument).wp), mean_above, rtol=1e-5)
+            assert len(np.unique(numpy(spec.variable(layer)))) > 3
+            assert len(np.unique(numpy(spec.variable(plain)))) == 3
+        # a stock layer with the quantised kernels computes the same
+        ours, theirs = there_and_back.outputs
+        np.testing.assert_allclose(numpy(theirs[kind]), numpy(ours[kind]), rtol=1e-5, atol=1e-6)
 
-    def record(inputs, layer=layer):
-        seen.update(layer.forward_kernels())
-        return inputs
-
-    # inside the autocasting of a layer, as in training
-    outer = keras.layers.Lambda(record, dtype="mixed_bfloat16")
-    outer(np.ones((1, 1), np.float32))
-    for role, quantized in layer.quantized_kernels().items():
-        assert keras.backend.standardize_dtype(seen[role].dtype) == "bfloat16"
-        np.testing.assert_array_equal(numpy(keras.ops.cast(seen[role], "float32")), quantized.codes)
-        assert set(np.unique(quantized.codes)) == {-1, 0, 1}
-
-
-class TestFilters:
-    @pytest.mark.parametrize(
-        ("kind", "shapes"),
-        [
-            ("transpose", {"kernel": (1, 1, 1, 3, 1)}),
-            ("depthwise1d", {"kernel": (1, 1, 2, 2)}),
-            ("separable2d", {"depthwise": (1, 1, 1, 2, 1), "pointwise": (1, 1, 1, 1, 3)}),
-            ("embedding", {"kernel": (1, 1, 4)}),
-            ("lstm", {"kernel": (1, 1, 16), "recurrent": (1, 1, 16)}),
-        ],
-    )
-    def test_scales(self, kind, shapes):
-        layer = make_layer(kind, "twn(per_filter=True)")
-        layer(inputs(kind))
-        assert {role: kernel.scales.shape for role, kernel in layer.quantized_kernels().items()} == shapes
+    def test_profiles(self, there_and_back):
+        trained, final = profile(there_and_back.ternary), profile(there_and_back.plain)
+        assert {row.bits for row in final.layers} == {2}
+        assert len(final.layers) == sum(len(cls.kernel_specs) for cls, *_ in LAYERS.values())
+        assert [row.name for row in final.layers] == [row.name for row in trained.layers]
+        assert (final.bytes, final.macs) == (trained.bytes, profile(there_and_back.stock).macs)
 
 
 class TestOneKernelOfTwo:
@@ -253,11 +175,3 @@ class TestEmbedding:
 def test_quantized_kernels_before_build():
     with pytest.raises(ValueError, match="Layer 'early' is not built"):
         QuantLSTM(2, kernel_quantizer="twn", name="early").quantized_kernels()
-
-
-def test_a_failing_call_leaves_the_kernels_latent():
-    layer = QuantDense(2, kernel_quantizer="twn", activation=lambda x: 1 / 0)
-    layer.build((None, 3))
-    with pytest.raises(ZeroDivisionError):
-        layer(np.ones((1, 3), np.float32))
-    assert isinstance(layer.kernel, keras.Variable)

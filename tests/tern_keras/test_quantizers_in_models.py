@@ -1,53 +1,25 @@
-"""The quantizers without tests of their own in test_layers.py, inside models: trained, saved, finalised, weighed."""
+"""What quantizers do to models beyond the grid of test_grid.py: bits, and the clipping of latent weights."""
 
 import keras
 import numpy as np
 import pytest
 from autodiff import numpy
-from sample_models import samples, train
 
-from tern_keras import finalize, profile, ternarize
+from tern_keras import profile, quantizers, ternarize
 from tern_keras.layers import QuantDense
 from tern_keras.quantizers import BinaryConnect
 
-# DoReFa is BWN with one scale; TWN, TTQ and SQ have their tests with the layers
-ADDED = ["bc", "bwn(per_filter=True)", "sws(power_of_two=True)", "rel", "tga"]
-BITS = {"bc": 1, "bwn": 1, "rel": 4}
+BITS = {"bc": 1, "bwn": 1, "bwn(per_filter=True)": 1, "dorefa": 1, "rel": 4, "rel(t_ex=3)": 6}
 
 
-def small_model():
-    return keras.Sequential(
-        [
-            keras.Input((6, 6, 2)),
-            keras.layers.Conv2D(4, 3, name="conv"),
-            keras.layers.BatchNormalization(name="norm"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3, name="dense"),
-        ]
-    )
-
-
-@pytest.mark.parametrize("quantizer", ADDED)
-def test_trains_saves_and_finalises(quantizer, tmp_path):
-    model = ternarize(small_model(), quantizer, skip=())
-    before = [numpy(v).copy() for v in model.trainable_variables]
-    train(model)
-    for old, variable in zip(before, model.trainable_variables, strict=True):
-        assert np.isfinite(numpy(variable)).all()
-        assert (old != numpy(variable)).any(), variable.path
-    model.save(tmp_path / "model.keras")
-    restored = keras.models.load_model(tmp_path / "model.keras")
-    x = samples(model)
-    outputs = model.predict(x, verbose=0)
-    np.testing.assert_array_equal(restored.predict(x, verbose=0), outputs)
-    plain = finalize(model)
-    np.testing.assert_allclose(plain.predict(x, verbose=0), outputs, rtol=1e-4, atol=1e-5)
-    bits = BITS.get(quantizer.partition("(")[0], 2)
-    assert [row.bits for row in profile(model).layers if row.kernel_shape] == [bits, bits]
-    assert profile(model).weights_compression == 32 / bits
-    for name in ("conv", "dense"):
-        layer = model.get_layer(name)
-        np.testing.assert_array_equal(layer.quantized_kernel().dequantize(), numpy(plain.get_layer(name).kernel))
+@pytest.mark.parametrize("name", sorted({*quantizers.ALIASES, *BITS}))
+def test_bits(name):
+    dense = keras.layers.Dense(3, name="dense")
+    model = ternarize(keras.Sequential([keras.Input((16,)), dense]), name, skip=())
+    bits = BITS.get(name, 2)
+    weighed = profile(model)
+    assert [row.bits for row in weighed.layers] == [bits]
+    assert weighed.weights_compression == 32 / bits
 
 
 def test_residual_expansion_counts_its_branches():
