@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
+from keras import ops
 
-from tern_keras.cloning import require_built
+from tern_keras.structure import all_layers, require_built
 
 
 def recalibrate_batch_norm(model: keras.Model, x: Any, batch_size: int = 128) -> None:
@@ -12,17 +13,19 @@ def recalibrate_batch_norm(model: keras.Model, x: Any, batch_size: int = 128) ->
 
     After `ternarize` or `finalize` the layers before a batch normalisation compute on another scale than the one that
     its moving mean and variance remember, and the model infers badly until training has replaced them. This replaces
-    them at once: the plain average over all batches, with the model in training mode, so that dropout acts too. No
-    weight trains.
+    them at once: the plain average over all batches, with the model in training mode, so that dropout acts too. (A
+    normalisation that a model calls several times counts the last call of a batch the most.) Nothing else changes:
+    neither weights nor the ranges of activations.
 
     Args:
-        model: built model with a single input or a list of them; its batch normalisation layers change.
-        x: samples as the model was trained on, an array (samples, ...) or a list of one an input.
+        model: built model; its batch normalisation layers change.
+        x: samples as the model was trained on: an array (samples, ...), or a list or dictionary of arrays as the model
+            takes them.
         batch_size: samples a batch; the batch that training used gives the statistics that training saw. Samples
             left over at the end, fewer than a batch, are not used, unless there are no others.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is no Keras model, or `x` is no array or structure of arrays.
         ValueError: the model is not built or has no batch normalisation, or `x` is empty.
 
     Example:
@@ -38,24 +41,37 @@ def recalibrate_batch_norm(model: keras.Model, x: Any, batch_size: int = 128) ->
         same for averaged weights.
     """
     require_built(model, "recalibrate_batch_norm")
-    layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    if not layers:
+    norms = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
         raise ValueError(f"recalibrate_batch_norm(): '{model.name}' has no BatchNormalization.")
-    inputs = list(x) if isinstance(x, (list, tuple)) else [x]
-    count = len(inputs[0])
+    count = _samples(x)
+    statistics = {id(v) for norm in norms for v in norm.weights}
+    others = [(v, ops.convert_to_numpy(v)) for v in model.variables if id(v) not in statistics]
+    settings = [(norm, norm.momentum, norm.trainable) for norm in norms]
+    try:
+        for norm in norms:
+            norm.trainable = True  # a frozen one would infer
+        for batch in range(max(count // batch_size, 1)):
+            for norm in norms:
+                # the running average of the batches so far
+                norm.momentum = batch / (batch + 1)
+            part = slice(batch * batch_size, (batch + 1) * batch_size)
+            model(keras.tree.map_structure(lambda array, part=part: array[part], x), training=True)
+    finally:
+        for norm, momentum, trainable in settings:
+            norm.momentum, norm.trainable = momentum, trainable
+        for variable, value in others:
+            variable.assign(value)
+
+
+def _samples(x: Any) -> int:
+    arrays = keras.tree.flatten(x)
+    if not arrays or not all(getattr(array, "shape", ()) for array in arrays):
+        raise TypeError(
+            "recalibrate_batch_norm(): x must be an array of samples, or a list or dictionary of arrays, received "
+            f"{type(x).__name__}."
+        )
+    count = int(arrays[0].shape[0])
     if count == 0:
         raise ValueError("recalibrate_batch_norm(): x is empty.")
-    momentum = [layer.momentum for layer in layers]
-    trainable = [layer.trainable for layer in layers]
-    try:
-        for layer in layers:
-            layer.trainable = True  # a frozen one would infer
-        for batch in range(max(count // batch_size, 1)):
-            for layer in layers:
-                # the running average of the batches so far
-                layer.momentum = batch / (batch + 1)
-            part = [array[batch * batch_size : (batch + 1) * batch_size] for array in inputs]
-            model(part if isinstance(x, (list, tuple)) else part[0], training=True)
-    finally:
-        for layer, old_momentum, old_trainable in zip(layers, momentum, trainable, strict=True):
-            layer.momentum, layer.trainable = old_momentum, old_trainable
+    return count

@@ -7,9 +7,10 @@ import warnings
 import keras
 import numpy as np
 
-from tern_keras.cloning import carry_over, clone_with, config_of, is_composite, require_built
+from tern_keras.cloning import carry_over, clone_with, config_of, layers_unknown_to_their_config
 from tern_keras.layers import STOCK_CLASSES, ActivationQuantizer
 from tern_keras.layers.base import QuantizedLayer
+from tern_keras.structure import is_composite, require_built
 
 
 def finalize(model: keras.Model) -> keras.Model:
@@ -54,6 +55,9 @@ def finalize(model: keras.Model) -> keras.Model:
         warnings.warn(
             f"finalize(): {', '.join(changes)}. The layers have turned binary: evaluate the result.", stacklevel=2
         )
+    unknown = layers_unknown_to_their_config(model, result)
+    if unknown:
+        warnings.warn(f"finalize(): {unknown}", stacklevel=2)
     return result
 
 

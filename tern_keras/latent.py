@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import keras
 import numpy as np
 
-from tern_keras.cloning import leaf_layers
 from tern_keras.layers.base import QuantizedLayer
-from tern_keras.quantizers import QuantizedTensor, Quantizer
+from tern_keras.quantizers import QuantizedSum, QuantizedTensor, Quantizer
+from tern_keras.structure import leaf_layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class LatentKernel:
 
     Attributes:
         name: the layer's name; with several kernels, "<layer>/<role>". Of layers with the same name, in nested models,
-            the second is "<layer>_2".
+            the second is "<layer>_2", or what comes next where that is taken.
         layer: the layer that owns it.
         quantizer: its quantizer.
         latent: latent weights, float32.
@@ -39,18 +40,26 @@ class LatentKernel:
         """The code of each weight by sign, int8 in {-1, 0, +1}."""
         return np.sign(self.quantized.codes)
 
+    def mean_scales(self) -> dict[str, float]:
+        """Return the mean scale as "scale", or as "scale_pos" and "scale_neg" where each side has its own."""
+        scales = self.quantized.scales
+        if isinstance(self.quantized, QuantizedSum) or len(scales) == 1:
+            return {"scale": float(scales.mean())}
+        return {"scale_pos": float(scales[0].mean()), "scale_neg": float(scales[-1].mean())}
+
 
 def latent_kernels(model: keras.Model) -> list[LatentKernel]:
-    """Return the quantised kernels of a built model in its order, those in nested models and wrappers too.
+    """Return the quantised kernels of a model in its order, those in nested models and wrappers too.
+
+    Layers that are not built have none.
 
     Raises:
-        ValueError: a quantised layer is not built, or has NaN or infinite weights.
+        NotFiniteError: a quantised layer has NaN or infinite weights.
     """
     kernels: list[LatentKernel] = []
-    names: Counter[str] = Counter()
-    for layer in _quantized_layers(model):
-        names[layer.name] += 1
-        name = layer.name if names[layer.name] == 1 else f"{layer.name}_{names[layer.name]}"
+    for name, layer in _named_layers(model):
+        if not layer.built:
+            continue
         quantized = layer.quantized_kernels()
         for spec in layer.kernel_specs:
             if spec.role in quantized:
@@ -68,6 +77,12 @@ def latent_kernels(model: keras.Model) -> list[LatentKernel]:
     return kernels
 
 
-def _quantized_layers(model: keras.Model) -> list[QuantizedLayer]:
-    # a shared layer appears wherever it is used
-    return list({id(layer): layer for layer in leaf_layers(model) if isinstance(layer, QuantizedLayer)}.values())
+def _named_layers(model: keras.Model) -> Iterator[tuple[str, QuantizedLayer]]:
+    """Yield each quantised layer inside `model`, with a name that no other has."""
+    names: set[str] = set()
+    for layer in leaf_layers(model):
+        if isinstance(layer, QuantizedLayer):
+            candidates = chain([layer.name], (f"{layer.name}_{number}" for number in count(2)))
+            name = next(candidate for candidate in candidates if candidate not in names)
+            names.add(name)
+            yield name, layer

@@ -28,6 +28,7 @@ class FlipRatio(keras.metrics.Metric):
         dtype: dtype of the result, float32 by default.
 
     Raises:
+        TypeError: `shape` is no sequence, or the metric is given to `compile`, whose metrics compare predictions.
         ValueError: codes of another shape are passed to `update_state`.
 
     Example:
@@ -44,19 +45,31 @@ class FlipRatio(keras.metrics.Metric):
 
     def __init__(self, shape: Sequence[int], name: str = "flip_ratio", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.shape = tuple(shape)
+        try:
+            self.shape = tuple(shape)
+        except TypeError as error:
+            expected = "the shape of the kernel, e.g. (3, 3, 16, 32)"
+            raise TypeError(f"FlipRatio: expected {expected}, received {shape!r}.") from error
         # replicas hold equal kernels: one of them is enough, and a sum of codes is no code
         once: dict[str, Any] = {"initializer": "zeros", "aggregation": "only_first_replica"}
         self.previous = self.add_variable(self.shape, dtype="int8", name="previous", **once)
         self.total = self.add_variable((), dtype="float32", name="total", **once)
         self.updates = self.add_variable((), dtype="int32", name="updates", **once)
 
-    def update_state(self, codes: Tensor) -> None:
+    def update_state(self, codes: Tensor, *predictions: Any, **weights: Any) -> None:
         """Compare codes with those of the update before.
 
         Args:
             codes: tensor of the metric's shape, of any dtype. Only signs count, so a quantised kernel serves as well.
+            *predictions: none.
+            **weights: none.
         """
+        if predictions or weights:
+            raise TypeError(
+                "FlipRatio compares the codes of a kernel, not predictions: leave it out of compile(). For the flip "
+                "ratios of fit() take tern_keras.callbacks.QuantizationMonitor; in a loop of your own call "
+                "update_state(layer.quantized_kernel().codes)."
+            )
         codes = ops.convert_to_tensor(codes)
         if tuple(codes.shape) != self.shape:
             raise ValueError(f"FlipRatio: expected codes of shape {self.shape}, received {tuple(codes.shape)}.")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tern_keras.optimizers import SplitOptimizer
+from tern_keras.optimizers import SplitOptimizer, without_loss_scaling
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
@@ -20,7 +20,8 @@ class TwoPassModel(keras.Model):
     with the update rules of the two optimizers of a `tern_keras.optimizers.SplitOptimizer`, which the model must be
     compiled with. A step costs two ordinary ones. Metrics and the optimizer's `iterations` count a batch once, in the
     second pass; both passes move the statistics of batch normalisation and draw a dropout mask, as they do in the
-    authors' code.
+    authors' code. With the policy mixed_float16, Keras' `LossScaleOptimizer` counts each pass, two steps a batch, also
+    towards the next doubling of its scale; `iterations` of the `SplitOptimizer` inside it still counts batches.
 
     Args:
         inputs: as of a Functional `keras.Model`; those of another model, e.g. `model.inputs[0]`, share its layers.
@@ -43,7 +44,7 @@ class TwoPassModel(keras.Model):
         approximation", CVPR 2019 (arXiv:1810.01018), and the authors' code, github.com/elliothe/tern_repo.
     """
 
-    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+    def compile(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Configure training, as `keras.Model.compile` does.
 
         Args:
@@ -56,7 +57,7 @@ class TwoPassModel(keras.Model):
                 `tf.distribute`, as it is with the policy mixed_float16.
         """
         optimizer = keras.optimizers.get(optimizer)
-        if not isinstance(_split(optimizer), SplitOptimizer):
+        if not isinstance(without_loss_scaling(optimizer), SplitOptimizer):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' updates the quantizers' variables and the weights apart: compile "
                 "it with a tern_keras.optimizers.SplitOptimizer(optimizer, quantizer_optimizer), "
@@ -65,7 +66,8 @@ class TwoPassModel(keras.Model):
         super().compile(optimizer, *args, **kwargs)
         # there the loss scaling applies the optimizer in threads of its own, which `SplitOptimizer.only` does not reach
         replicas = getattr(getattr(self, "distribute_strategy", None), "num_replicas_in_sync", 1)
-        if replicas > 1 and self.optimizer is not _split(self.optimizer):
+        if replicas > 1 and self.optimizer is not without_loss_scaling(self.optimizer):
+            self.compiled = False  # so that `fit` refuses too
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' cannot scale its loss on {replicas} replicas: train it with the "
                 "policy mixed_bfloat16 or float32, or pass auto_scale_loss=False."
@@ -75,8 +77,7 @@ class TwoPassModel(keras.Model):
         """Compile a restored model with the configuration that `get_compile_config` returned."""
         # Keras does it for a model with its own `compile` only if it says how
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
+        self.optimizer.build(self.trainable_variables)
 
     def train_step(self, *args: Any) -> Any:
         """Train on one batch in two passes. Keras calls it.
@@ -92,12 +93,12 @@ class TwoPassModel(keras.Model):
 
     def compute_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Update and return the metrics, as `keras.Model.compute_metrics` does, but not in the first pass."""
-        split = _split(self.optimizer)
+        split = without_loss_scaling(self.optimizer)
         return super().compute_metrics(*args, **kwargs) if split.trains(split.optimizer) else {}
 
     def _passes(self, data: Any) -> Any:
         """Train on `data` by the variables themselves."""
-        split = _split(self.optimizer)
+        split = without_loss_scaling(self.optimizer)
         # above all the mean of the loss, which Keras updates outside compute_metrics
         metrics = [(variable, ops.copy(variable)) for variable in self.metrics_variables]
         with split.only(split.quantizer_optimizer):
@@ -109,13 +110,8 @@ class TwoPassModel(keras.Model):
 
     def _stateless_passes(self, state: tuple[Any, ...], data: Any) -> tuple[Any, tuple[Any, ...]]:
         """Train on `data` as a function of `state`, whose last part are the metrics."""
-        split = _split(self.optimizer)
+        split = without_loss_scaling(self.optimizer)
         with split.only(split.quantizer_optimizer):
             _, (*trained, _) = super().train_step(state, data)
         with split.only(split.optimizer):
             return super().train_step((*trained, state[-1]), data)
-
-
-def _split(optimizer: Any) -> Any:
-    """Return `optimizer`, without the loss scaling that mixed precision puts around it."""
-    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer

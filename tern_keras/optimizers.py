@@ -1,16 +1,18 @@
 """A learning rate of their own for scales, thresholds and β."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import keras
 
 from tern_keras.ops.gradients import Tensor
 
-# of the context, hence of the thread: MirroredStrategy traces its replicas in threads that alternate
-_only: ContextVar[Any] = ContextVar("only", default=None)
+# What `SplitOptimizer.only` names, by the id of the SplitOptimizer. Of the context, hence of the thread:
+# MirroredStrategy traces its replicas in threads that alternate.
+_only: ContextVar[Mapping[int, Any]] = ContextVar("only", default=MappingProxyType({}))
 
 
 @keras.saving.register_keras_serializable(package="tern_keras")
@@ -81,7 +83,7 @@ class SplitOptimizer(keras.optimizers.Optimizer):
             raise ValueError(
                 f"SplitOptimizer.only() takes its `optimizer` or its `quantizer_optimizer`, received {optimizer!r}."
             )
-        token = _only.set(optimizer)
+        token = _only.set({**_only.get(), id(self): optimizer})
         try:
             yield
         finally:
@@ -93,7 +95,7 @@ class SplitOptimizer(keras.optimizers.Optimizer):
         Args:
             optimizer: `self.optimizer` or `self.quantizer_optimizer`.
         """
-        return _only.get() in (None, optimizer)
+        return _only.get().get(id(self), optimizer) is optimizer
 
     def _parts(self, variables: Iterable[keras.Variable]) -> Iterator[tuple[Any, list[keras.Variable]]]:
         """Yield each optimizer and those of `variables` that it trains."""
@@ -147,3 +149,17 @@ class SplitOptimizer(keras.optimizers.Optimizer):
             "optimizer": keras.optimizers.serialize(self.optimizer),
             "quantizer_optimizer": keras.optimizers.serialize(self.quantizer_optimizer),
         }
+
+
+def without_loss_scaling(optimizer: Any) -> Any:
+    """Return `optimizer`, or the one inside it if it is the `LossScaleOptimizer` that mixed_float16 puts around it.
+
+    Args:
+        optimizer: Keras optimizer.
+
+    Example:
+        >>> adam = keras.optimizers.Adam()
+        >>> without_loss_scaling(keras.optimizers.LossScaleOptimizer(adam)) is adam
+        True
+    """
+    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer

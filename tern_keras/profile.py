@@ -11,12 +11,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from tern_keras.cloning import is_composite, require_built, sub_layers
 from tern_keras.layers import ActivationQuantizer, kernel_specs
 from tern_keras.layers.base import require_finite, stock_weights
 from tern_keras.layers.kernels import KernelSpec
 from tern_keras.levels import FLOAT_BITS, find_quantized
 from tern_keras.quantizers import QuantizedTensor, Quantizer, alias
+from tern_keras.structure import all_layers, is_composite, layer_paths, require_built, sub_layers
 
 FLOAT_BYTES = FLOAT_BITS // 8
 
@@ -118,26 +118,32 @@ def profile(model: keras.Model) -> ModelProfile:
     for layer, variables in _own_variables(model):
         require_finite(layer)
         if kernel_specs(layer):
-            rows += _kernel_rows(layer, variables, steps.get(id(layer), 1))
+            rows += _kernel_rows(layer, variables, steps[id(layer)])
         else:
             rows.append(_other_row(layer, variables))
     return ModelProfile(model.name, tuple(rows))
 
 
 def _steps(model: keras.Model) -> dict[int, int | None]:
-    """Return how often a sample meets each layer inside a `TimeDistributed`, by the layer's id; None if open."""
-    return {
-        id(layer): wrapper.get_build_config()["input_shape"][1]
-        for wrapper in model._flatten_layers()
-        if isinstance(wrapper, keras.layers.TimeDistributed)
-        for layer in wrapper._flatten_layers(include_self=False)
-    }
+    """Return how often a sample meets each layer, by the layer's id: once a step of every `TimeDistributed` around it.
+
+    None where a number of steps is open.
+    """
+    steps: dict[int, int | None] = {}
+    for *around, layer in layer_paths(model):
+        lengths = [
+            wrapper.get_build_config()["input_shape"][1]
+            for wrapper in around
+            if isinstance(wrapper, keras.layers.TimeDistributed)
+        ]
+        steps[id(layer)] = None if None in lengths else math.prod(lengths)
+    return steps
 
 
 def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, list[keras.Variable]]]:
     """Yield each layer, at any depth, that has weights of its own, quantizers apart."""
     seen: set[int] = set()
-    for layer in _layers_at_any_depth(model):
+    for layer in all_layers(model):
         # a layer with kernels owns those of its cell
         subs = sub_layers(layer) if is_composite(layer) else []
         inner = {id(v) for sub in subs for v in sub.weights}
@@ -146,15 +152,6 @@ def _own_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, lis
         # a range is no weight: it ends as the scale and zero point of a tensor
         if own and not isinstance(layer, ActivationQuantizer):
             yield layer, own
-
-
-def _layers_at_any_depth(model: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yield the layers of `model` in its order, each before those that it consists of."""
-    for layer in sub_layers(model):
-        if isinstance(layer, keras.layers.Layer):  # and no bare operation
-            yield layer
-            if is_composite(layer):
-                yield from _layers_at_any_depth(layer)
 
 
 def _kernel_rows(

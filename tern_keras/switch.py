@@ -26,11 +26,17 @@ def quantization(enabled: bool) -> Iterator[None]:
     passes its input on, in `fit`, `evaluate` and `predict` too: the steps that Keras has compiled are set aside, and
     come back at the end. A function that you compile yourself, with `tf.function` or `jax.jit`, stays as it was traced.
 
+    `finalize` and the export take the quantised kernels all the same. In `fit` what the quantizers train has no
+    gradient; an optimizer with momentum may move it on. The switch is one for the process: throw it in one thread.
+
     Args:
         enabled: whether quantised layers quantise.
 
     Yields:
         None.
+
+    Raises:
+        TypeError: `enabled` is neither True nor False.
 
     Example:
         >>> from tern_keras.layers import QuantDense
@@ -43,22 +49,31 @@ def quantization(enabled: bool) -> Iterator[None]:
         [[0.5, 0.0]]
     """
     global _enabled
+    if not isinstance(enabled, bool):
+        raise TypeError(f"quantization() takes True or False, received {enabled!r}.")
     if enabled == _enabled:
         yield
         return
-    before = [(model, _steps(model)) for model in _live_models()]
-    _retrace_all_models()
-    _enabled = enabled
+    before = [(model, _compilation(model), _steps(model)) for model in _live_models()]
     try:
+        _retrace_all_models()
+        _enabled = enabled
         yield
     finally:
         _enabled = not enabled
         # the models that were made in the context too
         _retrace_all_models()
-        for model, steps in before:
-            for name in _steps(model):
-                del vars(model)[name]
-            vars(model).update(steps)
+        for model, compilation, steps in before:
+            if _compilation(model) is compilation:
+                for name in _steps(model):
+                    del vars(model)[name]
+                vars(model).update(steps)
+
+
+def _compilation(model: keras.Model) -> object:
+    """Return an object that each call of `model.compile` makes anew; None before the first."""
+    # no public attribute tells: optimizer, loss and metrics may be the same objects as before
+    return vars(model).get("_compile_config")
 
 
 def _steps(model: keras.Model) -> dict[str, Any]:

@@ -9,18 +9,20 @@ each layer is then cut out and its range written where the calibration left its 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import flatbuffers
 import keras
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from keras import ops
 
 from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
+from tern_keras.ops import int8_grid
 from tflite_export.errors import ExportError
 
 _FILE_IDENTIFIER = b"TFL3"
@@ -78,10 +80,16 @@ class ActivationRange:
     minimum: float
     maximum: float
 
-    @property
-    def scale(self) -> float:
-        """The scale of the int8 tensor."""
-        return (self.maximum - self.minimum) / 255
+    def fits(self, quantization: schema.QuantizationParametersT) -> bool:
+        """Return whether an int8 tensor with this quantisation has the range.
+
+        But for rounding errors: of the scale in its last digits, of the zero point where it is a tie.
+        """
+        scale, zero_point = (float(tensor) for tensor in int8_grid(self.minimum, self.maximum))
+        return (
+            math.isclose(quantization.scale[0], scale, rel_tol=1e-5)
+            and abs(quantization.zeroPoint[0] - zero_point) <= 1
+        )
 
     def agrees(self, other: ActivationRange) -> bool:
         """Return whether both ranges are the same, whatever the layers."""
@@ -178,7 +186,9 @@ def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -
     builder = flatbuffers.Builder(len(calibrated))
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     tflite = mlir_quantize(bytes(builder.Output()), input_data_type=tf.int8, output_data_type=tf.int8)
-    _check_kept(tflite, [ranges[i] for i, tensor in enumerate(tensors) if not network.is_fused(tensor)])
+    names = [tensor.name.decode() for tensor in network.tensors]
+    stored = {names[index]: fixed[index] for index in tensors if not network.is_fused(index)}
+    _check_kept(tflite, stored, names)
     return tflite
 
 
@@ -302,11 +312,36 @@ def _fix(fixed: dict[int, ActivationRange], tensor: int, interval: ActivationRan
         )
 
 
-def _check_kept(tflite: bytes, ranges: Sequence[ActivationRange]) -> None:
+def _check_kept(tflite: bytes, stored: Mapping[str, ActivationRange], names: Sequence[str]) -> None:
+    """Raise ExportError if a tensor of the quantised file has lost its range.
+
+    Args:
+        tflite: the quantised file.
+        stored: the ranges by the tensors' names in the float file.
+        names: of all tensors in the float file.
+    """
     tensors = schema.ModelT.InitFromPackedBuf(tflite, 0).subgraphs[0].tensors
-    quantizations = [tensor.quantization for tensor in tensors if tensor.quantization is not None]
-    scales = [q.scale[0] for q in quantizations if q.scale is not None and len(q.scale) == 1]
-    lost = [str(interval) for interval in ranges if not np.isclose(scales, interval.scale, rtol=1e-6, atol=0).any()]
+    quantizations = {
+        tensor.name.decode(): tensor.quantization
+        for tensor in tensors
+        if tensor.type == schema.TensorType.INT8 and tensor.quantization.scale is not None
+    }
+    new = quantizations.keys() - set(names)
+
+    def heirs(name: str) -> list[str]:
+        """Return the names of the tensors that are, or may be, the one of this name in the float file."""
+        if name in quantizations:
+            return [name]
+        # a number is put behind a name that is taken; "a;b" is what a fusion calls its result a, once computed from b
+        renamed = [other for other in new if re.fullmatch(re.escape(name) + r"\d*", other.partition(";")[0])]
+        # a padding in a convolution, say: its tensor is gone, the one before it has the same range
+        return renamed or list(quantizations)
+
+    lost = [
+        str(interval)
+        for name, interval in stored.items()
+        if not any(interval.fits(quantizations[heir]) for heir in heirs(name))
+    ]
     if lost:
         raise ExportError(
             f"TensorFlow's converter did not keep the range of the ActivationQuantizer {', '.join(lost)}: "

@@ -22,8 +22,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 import tern_keras
-from tern_keras.cloning import clone_with, is_graph
+from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
+from tern_keras.structure import all_layers, is_graph, layer_paths
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
 from tflite_export.report import expected_arrays
@@ -77,7 +78,8 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
 
 def _check_model(model: keras.Model) -> None:
     if not isinstance(model, keras.Model):
-        raise ExportError(f"expected a keras.Model, got {type(model).__name__}")
+        kind = type(model)
+        raise ExportError(f"expected a Keras 3 model, got {kind.__module__}.{kind.__qualname__}")
     if not model.built:
         raise ExportError(f"the model '{model.name}' is not built: give it a keras.Input, or call it on a sample first")
     if not is_graph(model):
@@ -118,15 +120,16 @@ def _check_layers(model: keras.Model) -> None:
 
 
 def _layers(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str]]:
-    """Every layer, those of nested models and wrappers too, with its index in its model, name and type."""
-    for index, layer in enumerate(model.layers):
-        yield layer, f"layer {index} '{layer.name}' ({type(layer).__name__})"
-        for inner in layer._flatten_layers(include_self=False, recursive=True):
-            yield inner, f"layer {index} '{layer.name}': '{inner.name}' ({type(inner).__name__})"
+    """Every layer, those of nested models and wrappers too, with its name and type, and its place in the model."""
+    indices = {id(layer): index for index, layer in enumerate(model.layers)}
+    for top, *inner in layer_paths(model):
+        layer = inner[-1] if inner else top
+        inside = f": '{layer.name}'" if inner else ""
+        yield layer, f"layer {indices[id(top)]} '{top.name}'{inside} ({type(layer).__name__})"
 
 
 def _activation_quantizers(model: keras.Model) -> list[ActivationQuantizer]:
-    return [layer for layer, _ in _layers(model) if isinstance(layer, ActivationQuantizer)]
+    return [layer for layer in all_layers(model) if isinstance(layer, ActivationQuantizer)]
 
 
 def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -209,7 +212,7 @@ def _in_the_models_order(tflite: bytes) -> bytes:
 
 def _in_float32(model: keras.Model) -> keras.Model:
     """The model without mixed precision: the converter has no half-precision kernels, and int8 no need of them."""
-    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer, _ in _layers(model)):
+    if not any(layer.compute_dtype in ("float16", "bfloat16") for layer in all_layers(model)):
         return model
     return clone_with(
         model,

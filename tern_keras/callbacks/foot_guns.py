@@ -10,7 +10,7 @@ import numpy as np
 
 from tern_keras.callbacks.graph import Graph
 from tern_keras.latent import LatentKernel
-from tern_keras.optimizers import SplitOptimizer
+from tern_keras.optimizers import SplitOptimizer, without_loss_scaling
 from tern_keras.quantizers import SQ
 
 # an average of which the greater part is older than the training is not one of the training
@@ -125,7 +125,7 @@ def _listed(names: list[str]) -> str:
 def _is_decayed(optimizer: Any, variable: keras.Variable) -> bool:
     if not getattr(variable, "owned_by_quantizer", False):
         return False
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    optimizer = without_loss_scaling(optimizer)
     if isinstance(optimizer, SplitOptimizer):
         optimizer = optimizer.quantizer_optimizer
     # what an optimizer excludes can be asked nowhere else

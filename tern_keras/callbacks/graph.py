@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from tern_keras.cloning import is_graph
 from tern_keras.layers.base import QuantizedLayer
+from tern_keras.structure import is_graph
 
 Operation = Any  # a layer, or a bare operation of a Functional graph
 

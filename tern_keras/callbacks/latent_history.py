@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tern_keras.latent import LatentKernel, latent_kernels
+from tern_keras.callbacks.watching import WarnOnce, finite_kernels
+from tern_keras.latent import LatentKernel
 
 CODES = (-1, 0, 1)
 
@@ -44,7 +46,8 @@ class LatentRecord:
 class LatentHistory(keras.callbacks.Callback):
     """Keeps histograms of the latent weights of every quantised kernel over a training, with the thresholds in force.
 
-    `tern_keras.plots.latent_ridges` draws them. A row is a few hundred bytes, whatever the kernel's size.
+    `tern_keras.plots.latent_ridges` draws them. A row is a few hundred bytes, whatever the kernel's size. Once weights
+    are NaN or infinite there are no rows, but a `QuantizationWarning`.
 
     Args:
         freq: epochs from one record to the next, >= 1. The state before the first epoch is recorded too, unless
@@ -52,13 +55,14 @@ class LatentHistory(keras.callbacks.Callback):
         bins: bins of a histogram, >= 1.
         path: file (.npz) to keep the records in after each epoch, or None. If it exists, a resumed training
             (`initial_epoch`, or `keras.callbacks.BackupAndRestore`) carries on with its records; what it holds of
-            epochs that are trained again is replaced.
+            epochs that are trained again is replaced, and kernels of which no row remains are dropped.
 
     Attributes:
         records: `LatentRecord` by the name of the kernel: that of its layer, "<layer>/<kernel>" with several.
 
     Raises:
-        ValueError: `freq` or `bins` is below 1, or `path` holds histograms of another number of bins.
+        ValueError: `freq` or `bins` is below 1, or `path` holds something else, or histograms of another number of
+            bins.
 
     Example:
         >>> from tern_keras.layers import QuantDense
@@ -82,6 +86,7 @@ class LatentHistory(keras.callbacks.Callback):
         if kept:
             raise ValueError(f"LatentHistory: {path} holds histograms of {kept.pop()} bins, received bins={bins}.")
         self._begun = False
+        self._warn = WarnOnce()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Expect a first epoch."""
@@ -89,7 +94,7 @@ class LatentHistory(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the state before the first epoch."""
-        if not self._begun and self.model.built:
+        if not self._begun:
             self._record(epoch)
         self._begun = True
 
@@ -101,10 +106,12 @@ class LatentHistory(keras.callbacks.Callback):
                 save(self.path, self.records)
 
     def _record(self, epochs: int) -> None:
-        for kernel in latent_kernels(self.model):
+        past = {name: record.before(epochs) for name, record in self.records.items()}
+        self.records = {name: record for name, record in past.items() if record.epochs.size}
+        for kernel in finite_kernels(self.model, self._warn):
             row = _row(kernel, epochs, self.bins)
-            past = self.records.get(kernel.name)
-            self.records[kernel.name] = row if past is None else past.before(epochs).extended(row)
+            record = self.records.get(kernel.name)
+            self.records[kernel.name] = row if record is None else record.extended(row)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, LatentRecord]:
@@ -115,11 +122,18 @@ def load(path: str | os.PathLike[str]) -> dict[str, LatentRecord]:
 
     Returns:
         The records by the name of the kernel.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is another kind of file.
     """
-    with np.load(path, allow_pickle=False) as file:
-        names = dict.fromkeys(key.rpartition("/")[0] for key in file.files)
-        fields = LatentRecord.__dataclass_fields__
-        return {name: LatentRecord(**{field: file[f"{name}/{field}"] for field in fields}) for name in names}
+    fields = LatentRecord.__dataclass_fields__
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = dict.fromkeys(key.rpartition("/")[0] for key in file.files)
+            return {name: LatentRecord(**{field: file[f"{name}/{field}"] for field in fields}) for name in names}
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no file that LatentHistory(path=...) has written.") from error
 
 
 def save(path: Path, records: dict[str, LatentRecord]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -11,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from tern_keras.callbacks import foot_guns
-from tern_keras.callbacks.foot_guns import Finding, QuantizationWarning
 from tern_keras.callbacks.graph import Graph
-from tern_keras.latent import LatentKernel, latent_kernels
-from tern_keras.quantizers import SQ, QuantizedSum
+from tern_keras.callbacks.watching import WarnOnce, finite_kernels
+from tern_keras.latent import LatentKernel
+from tern_keras.quantizers import SQ
 
 
 class QuantizationMonitor(keras.callbacks.Callback):
@@ -66,7 +64,7 @@ class QuantizationMonitor(keras.callbacks.Callback):
         self.per_layer = per_layer
         self._begun = False
         self._signs: dict[str, np.ndarray] = {}
-        self._warned: set[str] = set()
+        self._warn = WarnOnce()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Expect a first epoch."""
@@ -102,37 +100,17 @@ class QuantizationMonitor(keras.callbacks.Callback):
 
     def _checked_kernels(self) -> list[LatentKernel]:
         """Return the kernels of the model, none if it is not built or not finite, and warn of what is wrong."""
-        if not self.model.built:  # a model without an Input, before its first batch
-            return []
-        try:
-            kernels = latent_kernels(self.model)
-        except ValueError as error:  # NaN or infinite weights: the training may still end in good order
-            self._warn([Finding("not finite", str(error))])
-            return []
+        kernels = finite_kernels(self.model, self._warn)
         self._warn(foot_guns.dead_kernels(kernels))
         self._warn(foot_guns.unit_scales(Graph(self.model), kernels))
         self._warn(foot_guns.fixed_betas(kernels))
         self._warn(foot_guns.decayed_scales(getattr(self.model, "optimizer", None), self.model.trainable_variables))
         return kernels
 
-    def _warn(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
-            if finding.key not in self._warned:
-                self._warned.add(finding.key)
-                warnings.warn(finding.message, QuantizationWarning, stacklevel=3)
-
 
 def _measures(kernel: LatentKernel) -> dict[str, float]:
     codes = kernel.quantized.codes
-    values = {"density": np.count_nonzero(codes) / codes.size, "bits": kernel.quantized.bits, **mean_scales(kernel)}
+    values = {"density": np.count_nonzero(codes) / codes.size, "bits": kernel.quantized.bits, **kernel.mean_scales()}
     if isinstance(kernel.quantizer, SQ):
         values["beta"] = ops.convert_to_numpy(kernel.quantizer.beta)
     return values
-
-
-def mean_scales(kernel: LatentKernel) -> dict[str, float]:
-    """Return the mean scale of a kernel as "scale", or "scale_pos" and "scale_neg" where each side has its own."""
-    scales = kernel.quantized.scales
-    if isinstance(kernel.quantized, QuantizedSum) or len(scales) == 1:
-        return {"scale": scales.mean()}
-    return {"scale_pos": scales[0].mean(), "scale_neg": scales[-1].mean()}

@@ -7,8 +7,7 @@ from typing import Any
 
 import keras
 
-from tern_keras.callbacks.monitor import mean_scales
-from tern_keras.latent import latent_kernels
+from tern_keras.callbacks.watching import WarnOnce, finite_kernels
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -16,7 +15,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     Every `histogram_freq` epochs, for each quantised kernel, by the name of its layer: histograms of the latent weights
     (`<name>/latent`) and of the codes (`<name>/codes`), and the mean scale (`<name>/scale`, or `<name>/scale_pos` and
-    `<name>/scale_neg`) as a scalar. Put `QuantizationMonitor` before it in the list for the rest.
+    `<name>/scale_neg`) as a scalar. Put `QuantizationMonitor` before it in the list for the rest. Of kernels with
+    weights that are NaN or infinite it writes none, and warns with a `QuantizationWarning`.
 
     Args:
         log_dir: folder of the log files.
@@ -35,6 +35,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         if importlib.util.find_spec("tensorboard") is None:
             raise ImportError("The TensorBoard callback needs tensorboard: pip install 'tern-keras[tensorboard]'")
         super().__init__(log_dir=log_dir, histogram_freq=histogram_freq, **kwargs)
+        self._warn = WarnOnce()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the logs, as Keras does, and the quantised kernels."""
@@ -43,8 +44,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
             return
         # Keras has no public name for the writer of what belongs to the training
         with self._train_writer.as_default():
-            for kernel in latent_kernels(self.model):
+            for kernel in finite_kernels(self.model, self._warn):
                 self.summary.histogram(f"{kernel.name}/latent", kernel.latent, step=epoch)
                 self.summary.histogram(f"{kernel.name}/codes", kernel.quantized.codes, step=epoch)
-                for side, scale in mean_scales(kernel).items():
+                for side, scale in kernel.mean_scales().items():
                     self.summary.scalar(f"{kernel.name}/{side}", scale, step=epoch)

@@ -28,8 +28,9 @@ class ActivationQuantizer(keras.layers.Layer):
       in TQT: max = max₀ · 2^θ and the same for min. So a step of the optimizer changes ranges of any size alike, and
       an end that starts at 0, as behind a ReLU, stays there.
 
-    The range always includes 0. At inference, and with `trainable=False`, it is frozen. Until the first training batch
-    (of other values than 0) the layer passes its input on. The `call` of a subclassed model has to take `training` and
+    The range always includes 0. At inference, and with `trainable=False`, it is frozen, and a batch with NaN or
+    infinite values leaves it as it is. Until the first training batch (of other values than 0) the layer passes its
+    input on. The `call` of a subclassed model has to take `training` and
     to hand it on, as it has to for batch normalisation.
 
     Replicas of a `tf.distribute` strategy take the mean of their ranges.
@@ -70,12 +71,10 @@ class ActivationQuantizer(keras.layers.Layer):
     ) -> None:
         if range not in ("ema", "learned"):
             raise ValueError(f"ActivationQuantizer: range must be 'ema' or 'learned', received {range!r}.")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"ActivationQuantizer: momentum must be in [0, 1), received {momentum}.")
         super().__init__(**kwargs)
         self.range = range
-        self.momentum = momentum
-        self.initial_range = None if initial_range is None else _checked(*initial_range)
+        self.momentum = _checked_momentum(momentum)
+        self.initial_range = None if initial_range is None else _checked_range(initial_range)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
@@ -115,8 +114,12 @@ class ActivationQuantizer(keras.layers.Layer):
         return ops.where(observed, quantized, inputs)
 
     def _observe(self, x: Tensor) -> None:
-        """Move the range towards that of the batch `x`; a first batch sets it."""
+        """Move the range towards that of the batch `x`; a first batch sets it.
+
+        One infinite value would stay in a moving average for ever: such a batch is passed over, and so is NaN.
+        """
         x = ops.stop_gradient(x)
+        finite = ops.all(ops.isfinite(x))
         observed = self.maximum > self.minimum
         for variable, end in (
             (self.minimum, ops.minimum(ops.min(x), 0.0)),
@@ -124,7 +127,7 @@ class ActivationQuantizer(keras.layers.Layer):
         ):
             before = ops.convert_to_tensor(variable)
             after = before + (1 - self.momentum) * (end - before) if self.range == "ema" else before
-            variable.assign(ops.where(observed, after, end))
+            variable.assign(ops.where(finite, ops.where(observed, after, end), before))
 
     def _ends(self) -> tuple[Tensor, Tensor]:
         """Return both ends of the range, scalars, differentiable with respect to what is learned."""
@@ -140,16 +143,22 @@ class ActivationQuantizer(keras.layers.Layer):
             (min, max) with min <= 0 <= max, float32 values.
 
         Raises:
-            ValueError: the layer is not built, or has seen no training batch and got no `initial_range`.
+            ValueError: the layer is not built, has seen no training batch and got no `initial_range`, or training
+                made the range NaN or infinite.
         """
         if not self.built:
             raise ValueError(f"Layer '{self.name}' is not built: call it, or its build(), first.")
         minimum, maximum = (float(ops.convert_to_numpy(end)) for end in self._ends())
+        if not math.isfinite(maximum - minimum):
+            raise ValueError(
+                f"Layer '{self.name}' (ActivationQuantizer) has the range ({minimum}, {maximum}), which is NaN or "
+                "infinite: training diverged; train the model again, at a lower learning rate."
+            )
         if not minimum < maximum:
             raise ValueError(
                 f"Layer '{self.name}' (ActivationQuantizer) has never observed a range: train the model for at least "
-                "one batch in which its input is not all zeros (a subclassed model hands `training` on), or pass "
-                "initial_range=(min, max)."
+                "one batch in which its input is finite and not all zeros (a subclassed model hands `training` on), "
+                "or pass initial_range=(min, max)."
             )
         return minimum, maximum
 
@@ -163,10 +172,24 @@ class ActivationQuantizer(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def _checked(minimum: float, maximum: float) -> tuple[float, float]:
+def _checked_momentum(momentum: Any) -> float:
+    try:
+        valid = 0 <= momentum < 1
+    except TypeError:
+        valid = False
+    if not valid:
+        raise ValueError(f"ActivationQuantizer: momentum must be a number in [0, 1), received {momentum!r}.")
+    return float(momentum)
+
+
+def _checked_range(initial_range: Any) -> tuple[float, float]:
+    try:
+        minimum, maximum = map(float, initial_range)
+    except (TypeError, ValueError):
+        minimum = maximum = math.nan
     if not (-math.inf < minimum <= 0 <= maximum < math.inf and minimum < maximum):
         raise ValueError(
             "ActivationQuantizer: initial_range must be a finite (min, max) with min <= 0 <= max and min < max, "
-            f"received ({minimum}, {maximum})."
+            f"received {initial_range!r}."
         )
-    return float(minimum), float(maximum)
+    return minimum, maximum

@@ -182,13 +182,17 @@ def stock_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [weight for weight in layer.weights if id(weight) not in state]
 
 
+class NotFiniteError(ValueError):
+    """Weights are NaN or infinite: there are no codes for them."""
+
+
 def require_finite(layer: keras.layers.Layer) -> None:
-    """Raise ValueError, naming the layer and the weight, if a weight of `layer` is NaN or infinite."""
+    """Raise NotFiniteError, naming the layer and the weight, if a weight of `layer` is NaN or infinite."""
     for weight in layer.weights:
         values = ops.convert_to_numpy(weight).astype(np.float32)
         if not np.isfinite(values).all():
             count = values.size - np.isfinite(values).sum()
-            raise ValueError(
+            raise NotFiniteError(
                 f"Layer '{layer.name}': {count} of {values.size} values of its weight '{weight.name}' are NaN or "
                 "infinite. Training diverged: go back to an earlier checkpoint and lower the learning rate."
             )

@@ -54,7 +54,7 @@ def fake_quantize(x: Tensor, minimum: Tensor, maximum: Tensor) -> Tensor:
         dL/dmin = Σ g · (0 above the range,  1 below,  -(y - x) / (max - min) in it)
 
     Args:
-        x: activations, any shape, a float dtype.
+        x: activations, any shape, a float dtype. Infinite ones take the ends of the range, as in int8; NaN stays NaN.
         minimum: lower end of the range, a scalar <= 0.
         maximum: upper end of the range, a scalar >= 0, not both 0.
 
@@ -78,12 +78,13 @@ def fake_quantize(x: Tensor, minimum: Tensor, maximum: Tensor) -> Tensor:
     scale, zero_point = (ops.stop_gradient(tensor) for tensor in int8_grid(minimum, maximum))
     codes = ops.round(ops.stop_gradient(x) / scale) + zero_point
     below, above = codes < _LOWEST, codes > _LOWEST + _STEPS
-    inside = ops.cast(ops.logical_not(ops.logical_or(below, above)), x.dtype)
+    inside = ops.logical_not(ops.logical_or(below, above))
     y = scale * (ops.clip(codes, _LOWEST, _LOWEST + _STEPS) - zero_point)
-    rounding = inside * (y - x) / (_STEPS * scale)
+    # selected rather than multiplied: 0 times an infinite x is NaN
+    rounding = ops.where(inside, (y - x) / (_STEPS * scale), 0.0)
     return ops.cast(
         y
-        + straight_through(x, inside)
+        + ops.where(inside, straight_through(x), 0.0)
         + straight_through(maximum, ops.cast(above, x.dtype) + rounding)
         + straight_through(minimum, ops.cast(below, x.dtype) - rounding),
         dtype,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from tern_keras.plots.style import LABEL, SERIES_COLOURS, TICK, new_figure, without_frame
+from tern_keras.plots.style import LABEL, SERIES_COLOURS, TICK, by_title, new_figure, without_frame
 from tern_keras.profile import profile
 
 if TYPE_CHECKING:
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 _BAR = 0.16  # inches
 
 
-def density_per_layer(models: Mapping[str, keras.Model]) -> Figure:
+def density_per_layer(models: Mapping[str, keras.Model] | keras.Model) -> Figure:
     """Draw the share of non-zero weights of every kernel, in the order of the layers.
 
     Kernels that are not quantised are drawn too, as outlines: they show what a first and last layer in float cost.
 
     Args:
-        models: built models, in training or finalised, by their name in the legend; layers of the same name share a
-            place.
+        models: built models, in training or finalised, by their name in the legend, or a single one; layers of the
+            same name share a place.
 
     Returns:
         A figure with a group of bars a layer. Save it with `figure.savefig(path)`.
 
     Raises:
         ImportError: matplotlib is not installed.
+        TypeError: `models` is something else.
         ValueError: no model has a layer with a kernel, or one is not built.
 
     Example:
@@ -39,6 +40,7 @@ def density_per_layer(models: Mapping[str, keras.Model]) -> Figure:
         >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
         ['head']
     """
+    models = by_title(models)
     rows = {title: [row for row in profile(model).layers if row.kernel_shape] for title, model in models.items()}
     names = list(dict.fromkeys(row.name for layers in rows.values() for row in layers))
     if not names:

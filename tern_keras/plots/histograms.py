@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tern_keras.latent import LatentKernel
-from tern_keras.plots.style import CODE_COLOURS, CODE_NAMES, LABEL, TICK, TITLE, drawable_kernels, new_figure
+from tern_keras.plots.style import CODE_COLOURS, CODE_NAMES, LABEL, TICK, TITLE, by_title, drawable_kernels, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 _BINS = 60
 
 
-def latent_histograms(models: Mapping[str, keras.Model]) -> Figure:
+def latent_histograms(models: Mapping[str, keras.Model] | keras.Model) -> Figure:
     """Draw the latent weights of every quantised layer, coloured by the code that each takes.
 
-    A dashed line marks the largest latent weight that is a zero: the threshold, seen from below.
+    Dashed lines mark the smallest and the largest latent weight that is a zero: the thresholds, seen from within.
 
     Args:
-        models: built models with quantised layers, by the title of their column.
+        models: built models with quantised layers, by the title of their column, or a single one.
 
     Returns:
         A figure with a row a layer and a column a model. Save it with `figure.savefig(path)`.
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: a model has no quantised layer.
+        TypeError: `models` is something else.
+        ValueError: a model has no quantised layer, or none is passed.
 
     Example:
         >>> from tern_keras.layers import QuantDense
@@ -39,7 +40,7 @@ def latent_histograms(models: Mapping[str, keras.Model]) -> Figure:
         >>> len(latent_histograms({"TWN": model}).axes)
         1
     """
-    columns = {title: drawable_kernels(title, model) for title, model in models.items()}
+    columns = {title: drawable_kernels(title, model) for title, model in by_title(models).items()}
     rows = max(map(len, columns.values()))
     figure = new_figure(3.4 * len(columns), 2.2 * rows)
     axes = figure.subplots(rows, len(columns), squeeze=False)
@@ -59,10 +60,10 @@ def latent_histograms(models: Mapping[str, keras.Model]) -> Figure:
 
 def _histogram(axis: Axes, kernel: LatentKernel) -> None:
     weights, codes = kernel.latent.ravel(), kernel.signs.ravel()
-    zeros = np.abs(weights[codes == 0])
-    thresholds = [-zeros.max(), zeros.max()] if zeros.size else []
+    zeros = weights[codes == 0]
+    thresholds = [zeros.min(), zeros.max()] if zeros.size else []
     # an edge at each threshold, so that no bin holds codes of both sides
-    bins = np.unique([*np.linspace(weights.min(), weights.max(), _BINS), *thresholds])
+    bins = np.unique([*np.histogram_bin_edges(weights, _BINS), *thresholds])
     sides = [weights[codes == code] for code in CODE_COLOURS]
     axis.hist(sides, bins.tolist(), stacked=True, color=list(CODE_COLOURS.values()), label=list(CODE_NAMES.values()))
     for threshold in thresholds:

@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from tern_keras.plots.style import CODE_COLOURS, CODE_NAMES, LABEL, TITLE, drawable_kernels, new_figure
+from tern_keras.latent import LatentKernel
+from tern_keras.plots.style import CODE_COLOURS, LABEL, TITLE, by_title, code_legend, drawable_kernels, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def kernel_montage(models: Mapping[str, keras.Model]) -> Figure:
+def kernel_montage(models: Mapping[str, keras.Model] | keras.Model) -> Figure:
     """Draw the ternary kernels of every quantised layer: red is +, grey zero, blue -.
 
     A convolution is a grid of its kernels, a column an output channel and a row an input channel; a dense kernel is
     one image, a column an output.
 
     Args:
-        models: built models with quantised layers, by the title of their row.
+        models: built models with quantised layers, by the title of their row, or a single one.
 
     Returns:
         A figure with a row a model and a column a layer. Save it with `figure.savefig(path)`.
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: a model has no quantised layer.
+        TypeError: `models` is something else.
+        ValueError: a model has no quantised layer, or none is passed.
 
     Example:
         >>> from tern_keras.layers import QuantConv2D
@@ -37,7 +39,7 @@ def kernel_montage(models: Mapping[str, keras.Model]) -> Figure:
         >>> len(kernel_montage({"TWN": model}).axes)
         1
     """
-    rows = {title: drawable_kernels(title, model) for title, model in models.items()}
+    rows = {title: drawable_kernels(title, model) for title, model in by_title(models).items()}
     columns = max(map(len, rows.values()))
     figure = new_figure(4.2 * columns, 2.6 * len(rows))
     axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -46,15 +48,17 @@ def kernel_montage(models: Mapping[str, keras.Model]) -> Figure:
             axis = axes[row][column]
             axis.axis("off")
             if column < len(kernels):
-                axis.imshow(tiles(kernels[column].signs), interpolation="nearest")
+                axis.imshow(tiles(_outputs_last(kernels[column])), interpolation="nearest")
                 axis.set_title(f"{title}: {kernels[column].name}", fontsize=TITLE)
     figure.supxlabel("output channel", fontsize=LABEL)
     figure.supylabel("input channel", fontsize=LABEL)
-    from matplotlib.patches import Patch  # here: new_figure has explained a missing matplotlib by now
-
-    patches = [Patch(color=colour, label=CODE_NAMES[code]) for code, colour in CODE_COLOURS.items()]
-    figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), fontsize=8)
+    code_legend(figure)
     return figure
+
+
+def _outputs_last(kernel: LatentKernel) -> np.ndarray:
+    # a transposed convolution has the outputs before the inputs
+    return kernel.signs.swapaxes(-1, -2) if kernel.signs.ndim - 1 in kernel.filter_axes else kernel.signs
 
 
 def tiles(codes: np.ndarray) -> np.ndarray:

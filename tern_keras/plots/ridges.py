@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tern_keras.callbacks.latent_history import LatentHistory, LatentRecord
-from tern_keras.plots.style import CODE_COLOURS, CODE_NAMES, LABEL, TICK, TITLE, new_figure
+from tern_keras.callbacks.latent_history import LatentHistory, LatentRecord, load
+from tern_keras.plots.style import CODE_COLOURS, LABEL, TICK, TITLE, code_legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ _RIDGES = 12
 _HEIGHT = 1.6  # of a ridge, in distances between ridges
 
 
-def latent_ridges(history: LatentHistory) -> Figure:
+def latent_ridges(history: LatentHistory | str | os.PathLike[str]) -> Figure:
     """Draw the latent weights over a training: a ridge an epoch, the first on top, coloured by code.
 
     All ridges have the same height. Short black lines mark the thresholds in force, seen from within: the smallest and
@@ -27,14 +28,16 @@ def latent_ridges(history: LatentHistory) -> Figure:
     the last among them.
 
     Args:
-        history: a `LatentHistory` that has recorded.
+        history: a `LatentHistory` that has recorded, or the file that it has written.
 
     Returns:
         A figure with a panel a kernel. Save it with `figure.savefig(path)`.
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: nothing is recorded.
+        FileNotFoundError: there is no such file.
+        TypeError: `history` is something else, e.g. what `fit` returns.
+        ValueError: nothing is recorded, or it is another kind of file.
 
     Example:
         >>> import keras
@@ -46,7 +49,7 @@ def latent_ridges(history: LatentHistory) -> Figure:
         >>> len(latent_ridges(history).axes)
         1
     """
-    records = history.records
+    records = _records(history)
     if not records:
         raise ValueError("The LatentHistory has recorded nothing: pass it to fit() of a model with quantised layers.")
     columns = min(math.ceil(math.sqrt(len(records))), _COLUMNS)
@@ -60,11 +63,19 @@ def latent_ridges(history: LatentHistory) -> Figure:
         axis.axis("off")
     figure.supxlabel("latent weight", fontsize=LABEL)
     figure.supylabel("epochs trained", fontsize=LABEL)
-    from matplotlib.patches import Patch  # here: new_figure has explained a missing matplotlib by now
-
-    patches = [Patch(color=colour, label=CODE_NAMES[code]) for code, colour in CODE_COLOURS.items()]
-    figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), fontsize=8)
+    code_legend(figure)
     return figure
+
+
+def _records(history: LatentHistory | str | os.PathLike[str]) -> dict[str, LatentRecord]:
+    if isinstance(history, LatentHistory):
+        return history.records
+    if isinstance(history, (str, os.PathLike)):
+        return load(history)
+    raise TypeError(
+        f"latent_ridges() takes a tern_keras.callbacks.LatentHistory, or the file that it writes; received "
+        f"{type(history)}."
+    )
 
 
 def _ridges(axis: Axes, record: LatentRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -60,13 +60,39 @@ def without_frame(axis: Axes) -> None:
     axis.tick_params(labelsize=TICK)
 
 
+def code_legend(figure: Figure) -> None:
+    """Put the colours of the codes above the panels of `figure`."""
+    from matplotlib.patches import Patch  # here: new_figure has explained a missing matplotlib by now
+
+    patches = [Patch(color=colour, label=CODE_NAMES[code]) for code, colour in CODE_COLOURS.items()]
+    figure.legend(handles=patches, loc="outside upper right", ncols=len(patches), fontsize=8)
+
+
+def by_title(models: Mapping[str, keras.Model] | keras.Model) -> Mapping[str, keras.Model]:
+    """Return the models to draw by their title: a single one by its name.
+
+    Raises:
+        TypeError: `models` is something else.
+        ValueError: there are none.
+    """
+    if isinstance(models, keras.Model):
+        return {models.name: models}
+    if not isinstance(models, Mapping):
+        raise TypeError(f"Expected a model, or models by their title, {{'TWN': model}}; received {type(models)}.")
+    if not models:
+        raise ValueError("There is no model to draw: pass one, or several by their title, {'TWN': model}.")
+    return models
+
+
 def drawable_kernels(title: str, model: keras.Model) -> list[LatentKernel]:
     """Return the quantised kernels of the model that the caller calls `title`.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or weights are NaN or infinite.
     """
     kernels = latent_kernels(model)
     if not kernels:
-        raise ValueError(f"The model of '{title}' has no quantised layer to draw. Pass it before finalize().")
+        raise ValueError(
+            f"The model of '{title}' has no quantised layer to draw. Build it, and pass it before finalize()."
+        )
     return kernels

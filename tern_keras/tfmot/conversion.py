@@ -51,8 +51,10 @@ def from_tfmot(model: tf_keras.Model) -> keras.Model:
 def _check(model: tf_keras.Model) -> None:
     # tf_keras exports no class for Functional models
     if not isinstance(model, tf_keras.Sequential) and not getattr(model, "_is_graph_network", False):
+        kind = type(model)
         raise TypeError(
-            f"from_tfmot() takes a Sequential or Functional tf_keras model, received {type(model).__name__}."
+            "from_tfmot() takes a Sequential or Functional tf_keras model, received "
+            f"{kind.__module__}.{kind.__qualname__}."
         )
     if not model.built or not model.inputs:
         raise ValueError(

@@ -6,6 +6,7 @@ import tf_keras
 
 from tern_keras.legacy import repair_config
 
+
 def stock_config(layer: tf_keras.layers.Layer) -> dict[str, Any]:
     """Return the constructor's arguments of the Keras 3 layer that computes what `layer` does.
 

@@ -1,9 +1,14 @@
-"""A small quantised model that the tests of callbacks share, and its training."""
+"""What the tests of callbacks share: a small quantised model, its training, and the warnings to expect."""
+
+import re
+import warnings
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 from sample_models import JIT
 
+from tern_keras.callbacks import QuantizationWarning
 from tern_keras.layers import QuantDense
 from tern_keras.regularizers import AdaptiveRegularizer
 
@@ -35,3 +40,20 @@ def fit(model, *callbacks, epochs=1, **more):
 
 def codes(layer):
     return layer.quantized_kernel().codes
+
+
+def diverging_model():
+    """One whose weights are NaN or infinite after the first epoch."""
+    return make_model(optimizer=keras.optimizers.SGD(1e30))
+
+
+@contextmanager
+def warned(*patterns):
+    """Expect one QuantizationWarning a pattern, and no more."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", QuantizationWarning)
+        yield
+    messages = [str(w.message) for w in caught if w.category is QuantizationWarning]
+    assert len(messages) == len(patterns), messages
+    for pattern, message in zip(patterns, messages, strict=True):
+        assert re.search(pattern, message), message

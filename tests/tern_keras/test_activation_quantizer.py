@@ -82,6 +82,18 @@ def test_gradients():
     np.testing.assert_allclose(dmin, 0.5 - in_range, rtol=1e-4)
 
 
+def test_infinity_takes_the_ends_of_the_range():
+    x = np.array([-np.inf, 0.304, np.inf], np.float32)
+    g = np.array([0.5, 1.0, 2.0], np.float32)
+    np.testing.assert_allclose(numpy(fake_quantize(x, -1.0, 1.55)), [-1.0, 0.3, 1.55], rtol=1e-6)
+    dx, dmin, dmax = gradients(
+        lambda *arguments: ops.sum(fake_quantize(*arguments) * g), x, np.float32(-1), np.float32(1.55)
+    )
+    close(dx, [0, 1, 0])
+    np.testing.assert_allclose([dmin, dmax], [0.5 + 0.004 / 2.55, 2.0 - 0.004 / 2.55], rtol=1e-4)
+    assert np.isnan(numpy(fake_quantize(np.float32([np.nan]), -1.0, 1.55))).all()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_computes_in_float32(dtype):
     x = ops.cast(X, dtype)
@@ -129,10 +141,27 @@ def test_inference_and_frozen_layers_keep_the_range(kind):
     assert layer.fixed_range() == (-1, 1.5)
 
 
-def test_nan_does_not_stay_in_a_learned_range():
-    layer = ActivationQuantizer("learned", initial_range=(-1, 1.5))
-    layer(np.full_like(X, np.nan), training=True)
-    assert layer.fixed_range() == (-1, 1.5)
+@pytest.mark.parametrize("kind", ["ema", "learned"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_batches_that_are_not_finite_are_passed_over(kind, value):
+    x = X.copy()
+    x[3, 1] = value
+    layer = ActivationQuantizer(kind)
+    layer(x, training=True)
+    with pytest.raises(ValueError, match="its input is finite"):
+        layer.fixed_range()
+    layer(X, training=True)
+    layer(x, training=True)
+    assert layer.fixed_range() == (X.min(), X.max())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_range_that_is_not_finite_is_called_so(value):
+    layer = ActivationQuantizer("learned", initial_range=(-1, 1.5), name="hidden_range")
+    layer.build()
+    layer.log_maximum.assign(value)
+    with pytest.raises(ValueError, match=r"'hidden_range' .* the range \(-1.0, (nan|inf)\), which is NaN or infinite"):
+        layer.fixed_range()
 
 
 def test_learned_range_starts_from_the_first_batch_and_is_trained():
@@ -300,7 +329,12 @@ print(*[end for layer in model.layers for end in layer.fixed_range()])
     ("arguments", "message"),
     [
         ({"range": "fixed"}, "range must be 'ema' or 'learned'"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ({"momentum": 1.0}, r"momentum must be a number in \[0, 1\), received 1.0"),
+        ({"momentum": "a"}, r"momentum must be a number in \[0, 1\), received 'a'"),
+        ({"momentum": float("nan")}, r"momentum must be a number in \[0, 1\), received nan"),
+        ({"initial_range": 5}, r"must be a finite \(min, max\) .*, received 5\."),
+        ({"initial_range": (0,)}, r"must be a finite \(min, max\) .*, received \(0,\)\."),
+        ({"initial_range": ("a", 1)}, r"must be a finite \(min, max\) .*, received \('a', 1\)\."),
         ({"initial_range": (1.0, 2.0)}, "min <= 0 <= max"),
         ({"initial_range": (0.0, 0.0)}, "min < max"),
         ({"initial_range": (0.0, float("inf"))}, "finite"),

@@ -4,6 +4,7 @@ import pytest
 from sample_models import cnn, samples
 
 from tern_keras import recalibrate_batch_norm, ternarize
+from tern_keras.layers import ActivationQuantizer
 
 
 def test_statistics_are_those_of_the_samples():
@@ -38,11 +39,27 @@ def test_fewer_samples_than_a_batch_several_inputs_and_a_frozen_layer():
     assert not norm.trainable
 
 
+def test_nothing_else_moves():
+    inputs = {"x": keras.Input((4,), name="x")}
+    ranged = ActivationQuantizer(name="ranged", initial_range=(-1.0, 1.0))(inputs["x"])
+    dense = keras.layers.SpectralNormalization(keras.layers.Dense(3))(ranged)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(dense))
+    before = {v.path: keras.ops.convert_to_numpy(v) for v in model.variables}
+    recalibrate_batch_norm(model, {"x": np.random.default_rng(0).normal(5, 2, (64, 4)).astype(np.float32)}, 16)
+    moved = {v.path for v in model.variables if (keras.ops.convert_to_numpy(v) != before[v.path]).any()}
+    assert moved == {v.path for v in model.get_layer("norm").non_trainable_weights}
+
+
 class TestErrors:
     def test_no_batch_norm(self):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name="bare")
         with pytest.raises(ValueError, match="'bare' has no BatchNormalization"):
             recalibrate_batch_norm(model, np.ones((2, 2)))
+
+    @pytest.mark.parametrize("x", [iter(()), [[1.0, 2.0]], None])
+    def test_no_arrays(self, x):
+        with pytest.raises(TypeError, match="x must be an array of samples, or a list or dictionary of arrays"):
+            recalibrate_batch_norm(cnn(), x)
 
     def test_no_samples(self):
         with pytest.raises(ValueError, match="x is empty"):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from callback_models import PENALTY, codes, fit, make_model
+from callback_models import PENALTY, codes, diverging_model, fit, make_model, warned
 from sample_models import JIT
 
 from tern_keras import profile
@@ -78,6 +78,17 @@ class TestLogs:
         densities = {key for key in fit(model, QuantizationMonitor()) if key.endswith("/density")}
         assert densities == {"same/density", "same_2/density", "lstm/kernel/density", "lstm/recurrent/density"}
 
+    def test_a_name_that_another_layer_has(self):
+        def branch():
+            return keras.Sequential([keras.Input((4,)), QuantDense(4, kernel_quantizer="twn", name="d")])
+
+        inputs = keras.Input((4,))
+        x = QuantDense(2, kernel_quantizer="twn", name="d_2")(branch()(branch()(inputs)))
+        model = keras.Model(inputs, x)
+        model.compile("sgd", "mse", jit_compile=JIT)
+        densities = {key for key in fit(model, QuantizationMonitor()) if key.endswith("/density")}
+        assert densities == {"d/density", "d_2/density", "d_2_2/density"}
+
     def test_reach_the_callbacks_behind(self, tmp_path):
         path = tmp_path / "log.csv"
         history = fit(make_model(), QuantizationMonitor(), keras.callbacks.CSVLogger(path))
@@ -141,6 +152,30 @@ class TestLatentHistory:
         assert record.epochs.tolist() == [0, 1]
         np.testing.assert_array_equal(record.counts[0], record.counts[1])
 
+    def test_a_new_training_of_another_model(self, tmp_path):
+        path = tmp_path / "latent.npz"
+        fit(make_model(), LatentHistory(path=path), epochs=2)
+        other = keras.Sequential([keras.Input((4,)), QuantDense(2, kernel_quantizer="twn", name="alone")])
+        other.compile("sgd", "mse", jit_compile=JIT)
+        fit(other, LatentHistory(path=path))
+        assert list(latent_history.load(path)) == ["alone"]
+
+    def test_a_training_that_diverges(self, tmp_path):
+        path = tmp_path / "latent.npz"
+        history = LatentHistory(path=path)
+        with warned("'hidden': .* NaN or infinite"):
+            fit(diverging_model(), history, epochs=3)
+        assert history.records["head"].epochs.tolist() == [0]
+        assert latent_history.load(path)["head"].epochs.tolist() == [0]
+
+    def test_other_files(self, tmp_path):
+        text, arrays = tmp_path / "log.csv", tmp_path / "arrays.npz"
+        text.write_text("epoch,loss")
+        np.savez(arrays, x=np.zeros(3))
+        for path in (text, arrays):
+            with pytest.raises(ValueError, match=rf"{path.name} is no file that LatentHistory\(path=...\) has written"):
+                LatentHistory(path=path)
+
     def test_bad_arguments(self, tmp_path):
         with pytest.raises(ValueError, match="freq and bins must be >= 1"):
             LatentHistory(freq=0)
@@ -183,6 +218,12 @@ class TestTensorBoard:
     def test_every_second_epoch(self, tmp_path, read):
         fit(make_model(), TensorBoard(tmp_path, histogram_freq=2), epochs=3)
         assert [event.step for event in read(tmp_path).Tensors("head/codes")] == [0, 2]
+
+    def test_a_training_that_diverges(self, tmp_path, read):
+        with warned("'hidden': .* NaN or infinite"):
+            fit(diverging_model(), TensorBoard(tmp_path), epochs=2)
+        assert "head/codes" not in read(tmp_path).Tags()["tensors"]
+        assert len(read(tmp_path).Tensors("epoch_loss")) == 2
 
     def test_no_histograms(self, tmp_path, read):
         fit(make_model(), TensorBoard(tmp_path, histogram_freq=0))

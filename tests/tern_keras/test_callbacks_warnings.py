@@ -1,14 +1,11 @@
-import re
-import warnings
-from contextlib import contextmanager
-
 import keras
 import numpy as np
 import pytest
-from callback_models import PENALTY, X, Y, fit, make_model
+from callback_models import PENALTY, X, Y, diverging_model, fit, make_model, warned
 from sample_models import JIT
 
-from tern_keras.callbacks import LatentHistory, QuantizationMonitor, QuantizationWarning
+from tern_keras.callbacks import LatentHistory, QuantizationMonitor
+from tern_keras.callbacks.graph import Graph
 from tern_keras.layers import ActivationQuantizer, QuantConv2D, QuantDense
 from tern_keras.optimizers import SplitOptimizer
 from tern_keras.quantizers import SQ
@@ -21,18 +18,6 @@ def begin(model):
     monitor.on_train_begin()
     monitor.on_epoch_begin(0)
     return monitor
-
-
-@contextmanager
-def warned(*patterns):
-    """Expect one QuantizationWarning a pattern, and no more."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", QuantizationWarning)
-        yield
-    messages = [str(w.message) for w in caught if w.category is QuantizationWarning]
-    assert len(messages) == len(patterns), messages
-    for pattern, message in zip(patterns, messages, strict=True):
-        assert re.search(pattern, message), message
 
 
 @pytest.mark.parametrize("make", [lambda: "sgd", lambda: SplitOptimizer(keras.optimizers.AdamW(1e-3), "sgd")])
@@ -130,6 +115,15 @@ def test_one_way_past_the_normalisation():
         begin(model)
 
 
+def test_two_ways_that_rejoin():
+    inputs = keras.Input((4,))
+    x = QuantDense(4, kernel_quantizer="bc", name="forked")(inputs)
+    norm = keras.layers.BatchNormalization()
+    x = norm(keras.layers.Add()([keras.layers.ReLU()(x), keras.ops.tanh(x)]))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    assert list(Graph(model).quantized_layers()) == [(model.get_layer("forked"), [norm], False)]
+
+
 def test_unit_scale_at_the_output():
     with warned("Layer 'head':"):
         begin(make_model(second="bc"))
@@ -173,6 +167,26 @@ def test_model_without_a_graph():
         history = fit(model, QuantizationMonitor(), latent, epochs=2, validation_data=(X, Y))
     assert history["inside/density"] == [1, 1]
     assert latent.records["inside"].epochs.tolist()[-2:] == [1, 2]
+
+
+def test_layer_that_is_never_called():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used = QuantDense(2, kernel_quantizer="twn", name="used")
+            self.unused = QuantDense(2, kernel_quantizer="twn", name="unused")
+
+        def call(self, x):
+            return self.used(x)
+
+    model = Subclassed()
+    model(X)
+    model.compile("sgd", "mse", jit_compile=JIT)
+    latent = LatentHistory()
+    with warned():
+        history = fit(model, QuantizationMonitor(), latent)
+    assert "used/density" in history
+    assert list(latent.records) == ["used"]
 
 
 def test_evaluation_before_training():
@@ -247,7 +261,7 @@ def test_beta_without_a_penalty():
 
 
 def test_training_that_diverged_ends_in_good_order():
-    model = make_model(optimizer=keras.optimizers.SGD(1e30))
+    model = diverging_model()
     with warned("NaN or infinite"):
         history = fit(model, keras.callbacks.TerminateOnNaN(), QuantizationMonitor(), epochs=3)
     assert len(history["loss"]) == 1

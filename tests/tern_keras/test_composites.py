@@ -1,13 +1,18 @@
 """Models and layers that hold others as attributes, and wrappers."""
 
+import re
+import warnings
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 from sample_models import samples, train
 
-from tern_keras import finalize, profile, ternarize
-from tern_keras.layers import QuantConv2D, QuantDense, QuantGRU
+from tern_keras import finalize, profile, quantization, ternarize
+from tern_keras.layers import QUANTIZED_CLASSES, QuantConv2D, QuantDense, QuantGRU
+from tern_keras.structure import all_layers, leaf_layers
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -165,9 +170,151 @@ class TestWrappers:
     def test_profile_counts_every_step(self, model):
         rows = {row.name: row.macs for row in profile(model).layers}
         assert rows["each"] == 5 * 4 * 6
+        nested = layers.TimeDistributed(layers.TimeDistributed(layers.Dense(2, name="each")))
+        (row,) = profile(keras.Sequential([keras.Input((5, 7, 3)), nested])).layers
+        assert row.macs == 5 * 7 * 3 * 2
+
+    def test_names_of_wrappers_and_their_classes(self, model):
+        def floats(**arguments):
+            ternary = ternarize(model, **{"skip": (), **arguments})
+            return [layer.name for layer in leaf_layers(ternary) if type(layer) in QUANTIZED_CLASSES]
+
+        both = ["forward_gru", "backward_gru"]
+        assert floats(skip="both") == floats(skip=re.compile("^both$")) == floats(overrides={"both": None}) == both
+        assert floats(overrides={"Bidirectional": None}) == floats(skip=layers.Bidirectional) == both
+        assert floats(skip="both/forward_gru") == ["forward_gru"]
+        assert floats(overrides={"both": None, "both/forward_gru": "twn"}) == ["backward_gru"]
+
+    def test_the_two_layers_of_a_bidirectional_are_one_end(self):
+        model = keras.Sequential(
+            [keras.Input((5, 4)), layers.Bidirectional(layers.GRU(3)), layers.Dense(2), layers.Dense(2)]
+        )
+        ternary = ternarize(model)
+        assert not [layer for layer in all_layers(ternary.layers[0]) if isinstance(layer, QuantGRU)]
+
+
+def test_layer_that_serves_in_two_holders_stays_one():
+    class Outer(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.block = Block(name="block")
+            self.shared = self.block.first
+
+        def call(self, inputs):
+            return self.shared(self.block(inputs))
+
+        def get_config(self):
+            return {}
+
+    model = Outer()
+    model(np.zeros((1, 4), np.float32))
+    ternary = ternarize(model, "twn", skip=())
+    assert ternary.shared is ternary.block.first is ternary.block.pair[0]
+
+
+def test_numbers_that_the_configuration_leaves_out_come_along():
+    class Scaled(keras.Model):
+        def __init__(self, scale=1.0, **kwargs):
+            super().__init__(**kwargs)
+            self.scale = scale
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.scale * self.dense(inputs) * self.gain
+
+    model = Scaled(scale=5.0)
+    model.gain = 3.0
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    expected = model(x)
+    with quantization(False):
+        np.testing.assert_allclose(ternarize(model, skip=())(x), expected, rtol=1e-5)
+
+
+def test_layer_exchanged_before():
+    once = ternarize(network(), "twn", skip=("first",))
+    twice = ternarize(once, "bwn", skip=())
+    assert type(twice.conv.kernel_quantizer).__name__ == "BWN"
+    assert type(twice.block.first.kernel_quantizer).__name__ == "TWN"
+    np.testing.assert_array_equal(twice.block.first.kernel, once.block.first.kernel)
+
+
+def test_wrapper_that_holds_a_weight_of_its_layer():
+    wrapped = layers.SpectralNormalization(layers.Dense(4, name="inner"), name="spectral")
+    model = keras.Sequential([keras.Input((4,)), wrapped, layers.Dense(2)])
+    ternary = train(ternarize(model, "twn", skip=()))
+    assert ternary.get_layer("spectral").kernel is ternary.get_layer("spectral").layer.kernel
+    x = samples(ternary)
+    np.testing.assert_allclose(
+        finalize(ternary).predict(x, verbose=0), ternary.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_lambda_is_copied():
+    model = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: 2 * x), layers.Dense(2)])
+    x = samples(model)
+    with quantization(False):
+        np.testing.assert_allclose(ternarize(model, skip=())(x), model(x), rtol=1e-6)
+
+
+class TestWarnings:
+    def test_layers_that_a_file_would_not_hold(self):
+        model = keras.Sequential([keras.Input((4,)), Block(name="block"), layers.Dense(3)])
+        with pytest.warns(UserWarning, match=r"inside 'block' \(Block\) were exchanged, .* Keep save_weights\(\)"):
+            ternary = ternarize(model, "twn", skip=())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            finalize(ternary)
+
+    def test_class_that_is_left_behind(self):
+        class Custom(keras.Model):
+            def train_step(self, *args):
+                return super().train_step(*args)
+
+        inputs = keras.Input((4,))
+        model = Custom(inputs, layers.Dense(2)(inputs), name="custom")
+        with pytest.warns(UserWarning, match=r"'custom' \(Custom\) becomes a plain Functional model"):
+            ternary = ternarize(model, skip=())
+        assert isinstance(Custom(ternary.inputs, ternary.outputs).layers[-1], QuantDense)
+
+    def test_wrappers_and_plain_models_are_silent(self):
+        model = keras.Sequential(
+            [keras.Input((5, 4)), layers.Bidirectional(layers.GRU(3)), keras.Sequential([layers.Dense(2)])]
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            finalize(ternarize(model, skip=()))
 
 
 class TestErrors:
+    def test_call_of_its_own_in_a_functional_model(self):
+        class Twice(keras.Model):
+            def call(self, inputs):
+                return 2 * super().call(inputs)
+
+        inputs = keras.Input((4,))
+        with pytest.raises(TypeError, match=r"'twice' \(Twice\) is made of inputs and outputs, but computes"):
+            ternarize(Twice(inputs, layers.Dense(2)(inputs), name="twice"), skip=())
+
+    @pytest.mark.parametrize("keep", [lambda d: lambda x: d(x), lambda d: d.__call__, lambda d: partial(d), "default"])
+    def test_layer_inside_a_function(self, keep):
+        class Hidden(keras.Model):
+            def __init__(self, **kwargs):
+                super().__init__(**kwargs)
+                self.dense = layers.Dense(2, name="dense")
+                dense = self.dense
+                self.run = (lambda x, d=dense: d(x)) if keep == "default" else keep(dense)
+
+            def call(self, inputs):
+                return self.run(inputs)
+
+            def get_config(self):
+                return {}
+
+        model = Hidden(name="hidden")
+        model(np.zeros((1, 4), np.float32))
+        with pytest.raises(ValueError, match=r"keeps a layer inside the function 'run'"):
+            ternarize(model, skip=())
+
     def test_no_config(self):
         class Mine(keras.Model):
             def __init__(self, inner):
@@ -179,7 +326,9 @@ class TestErrors:
 
         model = Mine(layers.Dense(3))
         model(np.zeros((1, 4), np.float32))
-        with pytest.raises(TypeError, match=r"\(Mine\) cannot be made anew from its get_config\(\): .* Let get_config"):
+        with pytest.raises(
+            TypeError, match=r"\(Mine\) cannot be made anew from its get_config\(\)\. Let .* Keras says"
+        ):
             ternarize(model, skip=())
 
     def test_config_of_another_model(self):

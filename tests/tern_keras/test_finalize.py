@@ -128,7 +128,9 @@ class TestErrors:
             finalize(keras.Sequential([QuantDense(3, kernel_quantizer="twn")]))
 
     def test_not_a_model(self):
-        with pytest.raises(TypeError, match=r"finalize\(\) takes a Keras model, received QuantDense"):
+        with pytest.raises(
+            TypeError, match=r"finalize\(\) takes a Keras 3 model, received tern_keras.layers.dense.QuantDense"
+        ):
             finalize(QuantDense(3))
 
     def test_object_of_ours_in_a_layer_without_a_stock_sibling(self):

@@ -44,6 +44,18 @@ def test_other_shape():
         FlipRatio(shape=(2,)).update_state([1, 1, 1])
 
 
+def test_shape_that_is_a_number():
+    with pytest.raises(TypeError, match=r"expected the shape of the kernel.* received 4"):
+        FlipRatio(4)
+
+
+def test_is_no_metric_of_predictions():
+    model = keras.Sequential([keras.Input((4,)), QuantDense(2, kernel_quantizer="twn")])
+    model.compile("sgd", "mse", metrics=[FlipRatio(shape=(4, 2))])
+    with pytest.raises(TypeError, match=r"leave it out of compile\(\).*QuantizationMonitor"):
+        model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
+
+
 def test_configuration_round_trip():
     metric = FlipRatio(shape=(2, 3), name="flips")
     restored = keras.metrics.deserialize(keras.metrics.serialize(metric))

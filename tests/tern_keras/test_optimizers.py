@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from autodiff import numpy
+from keras import ops
 from sample_models import JIT
 
 from tern_keras.layers import QuantDense
@@ -168,6 +169,15 @@ class TestOnlyOneGroup:
             thread.start()
             thread.join()
         assert seen == [True]
+
+    def test_each_optimizer_has_its_own(self):
+        splits = [SplitOptimizer(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5)) for _ in range(3)]
+        weights = [keras.Variable(1.0) for _ in splits]
+        with splits[0].only(splits[0].optimizer), splits[1].only(splits[1].quantizer_optimizer):
+            for split, weight in zip(splits, weights, strict=True):
+                split.apply([ops.ones(())], [weight])
+        assert [float(numpy(weight)) for weight in weights] == [0.5, 1.0, 0.5]
+        assert [int(numpy(split.iterations)) for split in splits] == [1, 0, 1]
 
     def test_none_other(self):
         split = SplitOptimizer("adam", "sgd")

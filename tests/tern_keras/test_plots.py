@@ -1,13 +1,15 @@
 import math
+import re
 import sys
 
 import keras
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from tern_keras import plots, profile
 from tern_keras.callbacks import LatentHistory, latent_history
-from tern_keras.layers import QuantConv2D, QuantDense, QuantLSTM
+from tern_keras.layers import QuantConv2D, QuantConv2DTranspose, QuantDense, QuantLSTM
 from tern_keras.plots.montage import tiles
 
 
@@ -33,12 +35,22 @@ def test_histograms_count_every_weight_once() -> None:
     assert not figure.axes[3].axison  # the second model has one quantised layer
 
 
-def test_threshold_line_is_the_largest_zero() -> None:
-    model = _model("twn", "twn")
+def test_threshold_lines_are_the_outermost_zeros() -> None:
+    """Also where they do not lie evenly around zero: those of tga are mean ± Δ."""
+    model = _model("tga", "twn")
+    model.layers[0].kernel.assign(model.layers[0].kernel + 0.5)
     kernel = keras.ops.convert_to_numpy(model.layers[0].kernel)
-    zeros = np.abs(kernel[model.layers[0].quantized_kernel().codes == 0])
+    zeros = kernel[model.layers[0].quantized_kernel().codes == 0]
     lines = [line.get_xdata()[0] for line in plots.latent_histograms({"a": model}).axes[0].lines]
-    np.testing.assert_allclose(lines, [-zeros.max(), zeros.max()])
+    np.testing.assert_allclose(lines, [zeros.min(), zeros.max()])
+    assert lines[0] > 0
+
+
+def test_histogram_of_equal_weights() -> None:
+    model = _model("twn", None)
+    model.layers[0].kernel.assign(np.zeros((3, 3, 2, 3)))
+    (axis,) = plots.latent_histograms({"a": model}).axes
+    assert sum(bar.get_height() for bar in axis.patches) == 54
 
 
 def test_montage_shows_every_code() -> None:
@@ -50,6 +62,16 @@ def test_montage_shows_every_code() -> None:
     for code, colour in {1: (0.78, 0.33, 0.24), 0: (0.85, 0.85, 0.85), -1: (0.23, 0.44, 0.71)}.items():
         assert np.all(np.isclose(image, colour), axis=-1).sum() == np.sum(codes == code)
     assert np.asarray(axes[1].images[0].get_array()).shape == (48, 4, 3)
+
+
+def test_montage_of_a_transposed_convolution() -> None:
+    """Its kernel is (height, width, outputs, inputs); a column is an output channel all the same."""
+    model = keras.Sequential([keras.Input((4, 4, 2)), QuantConv2DTranspose(3, 3, kernel_quantizer="twn")])
+    model.layers[0].kernel.assign(np.eye(3, dtype=np.float32)[0].reshape(1, 1, 3, 1) * np.ones((3, 3, 1, 2)))
+    image = np.asarray(plots.kernel_montage({"a": model}).axes[0].images[0].get_array())
+    assert image.shape == (2 * 4 - 1, 3 * 4 - 1, 3)
+    red = np.isclose(image, (0.78, 0.33, 0.24)).all(axis=-1)
+    assert red[:, :3].sum() == red.sum() == 3 * 3 * 2  # the first output channel alone
 
 
 def test_layers_with_two_kernels() -> None:
@@ -75,6 +97,24 @@ def test_tiles_of_kernels_of_any_rank(spatial, height, width) -> None:
 def test_model_without_quantised_layers(draw) -> None:
     with pytest.raises(ValueError, match="'a' has no quantised layer"):
         draw({"a": _model(None, None)})
+    with pytest.raises(ValueError, match=r"'a' has no quantised layer to draw\. Build it"):
+        draw({"a": keras.Sequential([QuantDense(3, kernel_quantizer="twn")])})
+
+
+@pytest.mark.parametrize("draw", [plots.latent_histograms, plots.kernel_montage, plots.density_per_layer])
+class TestModels:
+    def test_a_single_one_goes_by_its_name(self, draw) -> None:
+        model = keras.Sequential([keras.Input((2,)), QuantDense(3, kernel_quantizer="twn")], name="only")
+        texts = [text.get_text() for text in draw(model).findobj(Text)]
+        assert any(re.match(r"only(:|$)", text) for text in texts)
+
+    def test_none(self, draw) -> None:
+        with pytest.raises(ValueError, match="no model to draw"):
+            draw({})
+
+    def test_a_list(self, draw) -> None:
+        with pytest.raises(TypeError, match=r"by their title.* received <class 'list'>"):
+            draw([_model("twn", None)])
 
 
 class TestRidges:
@@ -110,6 +150,17 @@ class TestRidges:
         (axis,) = plots.latent_ridges(self._history(101)).axes
         labels = [label.get_text() for label in axis.get_yticklabels()]
         assert (len(labels), labels[0], labels[-1]) == (12, "0", "100")
+
+    def test_of_a_file(self, tmp_path) -> None:
+        path = tmp_path / "latent.npz"
+        latent_history.save(path, self._history(3).records)
+        for file in (path, str(path)):
+            (axis,) = plots.latent_ridges(file).axes
+            assert [label.get_text() for label in axis.get_yticklabels()] == ["0", "1", "2"]
+
+    def test_of_what_fit_returns(self) -> None:
+        with pytest.raises(TypeError, match=r"takes a tern_keras.callbacks.LatentHistory.* received .*\.History"):
+            plots.latent_ridges(keras.callbacks.History())
 
     def test_nothing_recorded(self) -> None:
         with pytest.raises(ValueError, match="recorded nothing"):

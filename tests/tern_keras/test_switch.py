@@ -5,6 +5,7 @@ from sample_models import JIT, cnn, samples
 
 from tern_keras import finalize, quantization, ternarize
 from tern_keras.layers import QuantDense, QuantLSTM
+from tern_keras.switch import quantization_enabled
 
 
 def compiled(model):
@@ -99,3 +100,21 @@ def test_what_is_deployed_is_quantised_all_the_same(models):
     with quantization(False):
         plain = finalize(ternary)
     assert len(np.unique(keras.ops.convert_to_numpy(plain.get_layer("hidden").kernel))) <= 3
+
+
+def test_compile_inside_holds_outside():
+    x = np.ones((4, 2), np.float32)
+    model = compiled(keras.Sequential([keras.Input((2,)), QuantDense(1, kernel_quantizer="twn")]))
+    model.evaluate(x, x[:, :1], verbose=0)
+    with quantization(False):
+        model.compile("sgd", lambda y, y_pred: keras.ops.mean(y_pred, axis=-1) * 0 + 1234.0)
+        assert model.evaluate(x, x[:, :1], verbose=0) == 1234.0
+    assert model.evaluate(x, x[:, :1], verbose=0) == 1234.0
+
+
+@pytest.mark.parametrize("enabled", ["off", 0, None])
+def test_anything_but_true_and_false_is_refused(enabled):
+    with pytest.raises(TypeError, match="takes True or False, received"), quantization(enabled):
+        pass
+    with quantization(True):
+        assert quantization_enabled()

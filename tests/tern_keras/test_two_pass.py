@@ -1,5 +1,6 @@
 import json
 import math
+import types
 
 import keras
 import numpy as np
@@ -136,6 +137,36 @@ def test_a_model_like_any_other():
     assert [row.method for row in profile(model).layers if row.bits == 2] == ["tga"] * 3
     again = ternarize(TwoPassModel(plain.inputs[0], plain.outputs[0]), "twn")
     assert [type(layer).__name__ for layer in again.layers].count("QuantDense") == 1
+
+
+def test_after_the_refusal_to_scale_the_loss_it_does_not_train():
+    class OnReplicas(TwoPassModel):
+        distribute_strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+
+    keras.config.set_dtype_policy("mixed_float16")
+    inputs = keras.Input((8,))
+    model = OnReplicas(inputs, keras.layers.Dense(1)(inputs), name="replicated")
+    with pytest.raises(ValueError, match="'replicated' cannot scale its loss on 2 replicas"):
+        model.compile(SplitOptimizer("adam", "sgd"), "mse")
+    with pytest.raises(ValueError, match=r"call `compile\(\)`"):
+        fit(model)
+    model.compile(SplitOptimizer("adam", "sgd"), "mse", auto_scale_loss=False)
+    assert model.compiled
+
+
+def test_restored_settings_build_the_optimizer():
+    model = one_filter()
+    other = TwoPassModel(model.inputs[0], model.outputs[0])
+    other.compile_from_config(model.get_compile_config())
+    assert other.compiled
+    built = other.optimizer
+    assert built is not model.optimizer
+    assert [each.built for each in (built, built.optimizer, built.quantizer_optimizer)] == [True] * 3
+
+
+def test_it_has_no_default_optimizer():
+    with pytest.raises(TypeError, match="optimizer"):
+        one_filter().compile(loss="mse")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", keras.optimizers.SGD(0.1)])

@@ -307,7 +307,9 @@ class TestErrors:
             from_tfmot(tf_keras.Sequential([tf_keras.Input((4,)), block]))
 
     def test_other_models(self):
-        with pytest.raises(TypeError, match="Sequential or Functional tf_keras model, received Sequential"):
+        with pytest.raises(TypeError, match=r"Functional tf_keras model, received keras\.[\w.]*\.Sequential\."):
             from_tfmot(keras.Sequential([keras.Input((4,))]))
+        with pytest.raises(TypeError, match=r"Functional tf_keras model, received tf_keras\.[\w.]*\.Dense\."):
+            from_tfmot(layers.Dense(3))
         with pytest.raises(ValueError, match="needs a built model"):
             from_tfmot(tf_keras.Sequential([layers.Dense(3)]))

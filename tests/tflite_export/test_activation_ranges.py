@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 from sklearn.datasets import load_digits
+from tensorflow.lite.python import convert as tensorflow_convert
 
 from tern_keras import finalize, ternarize
 from tern_keras.layers import ActivationQuantizer, QuantDense
@@ -240,6 +243,48 @@ def test_refused(build, message: str) -> None:
     model = build()
     with pytest.raises(ExportError, match=message):
         convert(model, _samples(*model.input_shape[1:]))
+
+
+def _convert_with_rescaled(monkeypatch: pytest.MonkeyPatch, tensor: str, factor: float) -> None:
+    """Convert a network of two equal ranges with a converter that multiplies the scale of one."""
+
+    def quantize(*args, **kwargs) -> bytes:
+        model = schema.ModelT.InitFromPackedBuf(mlir_quantize(*args, **kwargs), 0)
+        graph = model.subgraphs[0]
+        index = {"input": graph.inputs[0], "hidden": graph.operators[0].outputs[0]}[tensor]
+        quantization = graph.tensors[index].quantization
+        quantization.scale = [factor * quantization.scale[0]]
+        builder = flatbuffers.Builder(0)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        return bytes(builder.Output())
+
+    mlir_quantize = tensorflow_convert.mlir_quantize
+    monkeypatch.setattr(tensorflow_convert, "mlir_quantize", quantize)
+    members = [_fixed(-1, 2, "start"), layers.Dense(3), _fixed(-1, 2, "hidden"), layers.Dense(2)]
+    convert(keras.Sequential([keras.Input((4,)), *members]), _samples(4))
+
+
+@pytest.mark.parametrize(("tensor", "layer"), [("input", "start"), ("hidden", "hidden")])
+def test_a_lost_range_is_noticed_where_another_tensor_has_an_equal_one(monkeypatch, tensor: str, layer: str) -> None:
+    with pytest.raises(ExportError, match=rf"did not keep the range of the ActivationQuantizer '{layer}' \[-1, 2\]:"):
+        _convert_with_rescaled(monkeypatch, tensor, 1.1)
+
+
+def test_the_last_digits_of_a_scale_are_no_loss(monkeypatch) -> None:
+    _convert_with_rescaled(monkeypatch, "hidden", 1 + 2e-6)
+
+
+def test_a_padding_may_vanish_in_a_convolution() -> None:
+    graph = _sequential(layers.ZeroPadding2D(1), _fixed(-3, 2), layers.Conv2D(4, 3), layers.ReLU(), _fixed(0, 5))
+    assert _ops(graph)[-1] == "CONV_2D"
+    _assert_range(graph.inputs[0], -3, 2)
+    _assert_range(graph.outputs[0], 0, 5)
+
+
+def test_a_transposed_convolution_is_renamed() -> None:
+    graph = _sequential(layers.Conv2DTranspose(3, 2, strides=2), _fixed(-3, 4), layers.Flatten(), layers.Dense(2))
+    assert _ops(graph)[0] == "TRANSPOSE_CONV"
+    _assert_range(graph.ops[0].outputs[0], -3, 4)
 
 
 # --- trained is deployed
