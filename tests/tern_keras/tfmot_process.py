@@ -195,8 +195,9 @@ class TestFromTFMOT:
         model = from_tfmot(trained)
         model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
         before = model.evaluate(*digits, verbose=0)
-        model.fit(*digits, batch_size=64, verbose=0)
-        assert model.evaluate(*digits, verbose=0) < before
+        keras.utils.set_random_seed(0)
+        model.fit(*digits, batch_size=64, epochs=4, verbose=0)
+        assert model.evaluate(*digits, verbose=0) < 0.9 * before
         model.save(tmp_path / "model.keras")
         plain = finalize(keras.models.load_model(tmp_path / "model.keras"))
         for name in KERNELS:
