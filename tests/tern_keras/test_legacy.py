@@ -82,11 +82,14 @@ class TestErrors:
             load_h5(path)
 
 
+# on JAX, which compiles each for long, those two that Keras 3 reads with and without a repair
+FILES = ["ad01.h5", "kws_model_qualcomm_v1.2.h5"]
+if keras.backend.backend() == "tensorflow":
+    FILES += ["ic_pretrainedResnet.h5", "str_ww_ref_model.h5", "vww_96.h5"]
+
+
 @pytest.mark.shared
-@pytest.mark.parametrize(
-    "name",
-    ["ad01.h5", "ic_pretrainedResnet.h5", "kws_model_qualcomm_v1.2.h5", "str_ww_ref_model.h5", "vww_96.h5"],
-)
+@pytest.mark.parametrize("name", FILES)
 def test_real_file_is_read_ternarised_tuned_and_finalised(name, shared_dir):
     model = load_h5(shared_dir / "models" / "mlperf_tiny" / name)
     ternary = ternarize(model, "twn")

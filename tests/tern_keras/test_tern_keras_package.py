@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import tern_keras
@@ -26,9 +27,11 @@ def _modules(package, prefix="tern_keras."):
 
 
 MODULES = _modules(tern_keras)
+# the networks hold stock layers alone, and JAX compiles a program for each shape that they draw
+EXAMPLES = [name for name in MODULES if keras.backend.backend() != "jax" or ".applications" not in name]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_docstring_examples(name):
     # import_module returns the module also where a function of the same name hides it
     module = importlib.import_module(name)
@@ -37,7 +40,7 @@ def test_docstring_examples(name):
 
 def test_there_are_docstring_examples():
     finder = doctest.DocTestFinder()
-    examples = [test for name in MODULES for test in finder.find(sys.modules[name]) if test.examples]
+    examples = [test for name in EXAMPLES for test in finder.find(sys.modules[name]) if test.examples]
     assert len(examples) >= 15
 
 
