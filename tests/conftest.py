@@ -4,6 +4,7 @@ A test that lacks them is skipped, but on a continuous integration server (envir
 they are a promise.
 """
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -27,6 +28,18 @@ def require_tool() -> Callable[..., None]:
 
     def require(*names: str) -> None:
         missing = [name for name in names if shutil.which(name) is None]
+        if missing:
+            _lack(f"not installed: {', '.join(missing)}")
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def require_module() -> Callable[..., None]:
+    """A function that skips the test unless all packages that it names are installed; it imports none of them."""
+
+    def require(*names: str) -> None:
+        missing = [name for name in names if importlib.util.find_spec(name) is None]
         if missing:
             _lack(f"not installed: {', '.join(missing)}")
 

@@ -4,15 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def test_train_step(tmp_path: Path) -> None:
-    pytest.importorskip("jax")
+def test_train_step(tmp_path: Path, require_module: Callable[..., None]) -> None:
+    require_module("jax")
     out = tmp_path / "train_step.json"
     words = [sys.executable, PROJECT / "benchmarks" / "train_step.py", "--quick", "--out", out]
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}

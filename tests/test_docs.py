@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,9 +108,9 @@ def test_docstrings_of_the_hook() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=_name)
-def test_page_runs(page: Path, tmp_path: Path) -> None:
-    if "tensorflow_model_optimization" in page.read_text() and not importlib.util.find_spec("tf_keras"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("not installed: tern-keras[tfmot]")
+def test_page_runs(page: Path, tmp_path: Path, require_module: Callable[..., None]) -> None:
+    if "tensorflow_model_optimization" in page.read_text():
+        require_module("tensorflow_model_optimization", "tf_keras")
     # a process for each page: importing TFMOT changes what `tf.keras` is
     done = subprocess.run(
         [sys.executable, PROJECT / "tests" / "run_page.py", page],

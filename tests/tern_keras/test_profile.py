@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from sample_models import cnn, lenet5, nested
+from sample_models import cnn, lenet5, nested, train
 
 from tern_keras import finalize, profile, ternarize
 from tern_keras.layers import QuantDense, QuantLSTM
@@ -108,7 +108,7 @@ def test_row_of_a_quantised_layer():
 
 @pytest.mark.parametrize("quantizer", ["twn(per_filter=True)", "ttq", "sq"])
 def test_finalised_model_weighs_the_same(quantizer):
-    ternary = ternarize(lenet5(), quantizer)
+    ternary = train(ternarize(lenet5(), quantizer))
     trained, plain = profile(ternary), profile(finalize(ternary))
     assert plain.bytes == trained.bytes
     assert plain.weights_compression == trained.weights_compression

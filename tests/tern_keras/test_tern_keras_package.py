@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import pytest
 
 import tern_keras
+
+ROOT = Path(tern_keras.__path__[0])
 
 
 def _modules(package, prefix="tern_keras."):
@@ -27,11 +28,9 @@ def _modules(package, prefix="tern_keras."):
 
 
 MODULES = _modules(tern_keras)
-# the networks hold stock layers alone, and JAX compiles a program for each shape that they draw
-EXAMPLES = [name for name in MODULES if keras.backend.backend() != "jax" or ".applications" not in name]
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     # import_module returns the module also where a function of the same name hides it
     module = importlib.import_module(name)
@@ -40,17 +39,30 @@ def test_docstring_examples(name):
 
 def test_there_are_docstring_examples():
     finder = doctest.DocTestFinder()
-    examples = [test for name in EXAMPLES for test in finder.find(sys.modules[name]) if test.examples]
+    examples = [test for name in MODULES for test in finder.find(sys.modules[name]) if test.examples]
     assert len(examples) >= 15
 
 
-def test_no_module_imports_a_backend_or_the_exporter():
-    for path in Path(tern_keras.__path__[0]).rglob("*.py"):
+def _imports():
+    """Yield each file of the package, and each module that it names in an import."""
+    for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for name in names:
-                assert name.split(".")[0] not in {"tensorflow", "jax", "torch", "tflite_export"}, path
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((path, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_no_module_imports_a_backend_or_the_exporter():
+    for path, name in _imports():
+        assert name.split(".")[0] not in {"tensorflow", "jax", "torch", "tflite_export"}, path
+
+
+def test_nothing_imports_tfmot_but_its_adapter_and_nothing_imports_that():
+    for path, name in _imports():
+        if ROOT / "tfmot" not in path.parents:
+            assert name.split(".")[0] not in {"tensorflow_model_optimization", "tf_keras"}, path
+            assert not f"{name}.".startswith("tern_keras.tfmot."), path
 
 
 def test_public_names():
@@ -61,12 +73,13 @@ def test_public_names():
     assert callable(tern_keras.finalize)
 
 
-def test_backend_follows_keras(tmp_path):
+def test_backend_follows_keras(tmp_path, require_module):
+    require_module("jax")
     script = (
-        "import sys, keras, tern_keras; assert keras.backend.backend() == 'jax'; assert 'tensorflow' not in sys.modules"
+        "import sys, keras, tern_keras; assert keras.backend.backend() == 'jax'; "
+        "assert not {'tensorflow', 'tf_keras', 'tensorflow_model_optimization'} & set(sys.modules)"
     )
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(tern_keras.__path__[0]).parent)}
-    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT.parent)}
     result = subprocess.run(
         [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )

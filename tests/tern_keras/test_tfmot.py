@@ -1,7 +1,6 @@
 """`tern_keras.tfmot` in a process of its own: importing TFMOT makes tf.keras tf_keras for the rest of a process."""
 
-import importlib.util
-import os
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,8 @@ SCRIPT = Path(__file__).with_name("tfmot_process.py")
 
 if keras.config.backend() == "tensorflow":
 
-    def test_in_a_process_of_its_own():
-        if importlib.util.find_spec("tensorflow_model_optimization") is None and not os.environ.get("CI"):
-            pytest.skip("not installed: tensorflow-model-optimization; CI must have it")
+    def test_in_a_process_of_its_own(require_module):
+        require_module("tensorflow_model_optimization", "tf_keras")
         options = ["-q", "-p", "no:cacheprovider", "--rootdir", str(SCRIPT.parents[2])]
         result = subprocess.run(
             [sys.executable, "-m", "pytest", *options, str(SCRIPT)], capture_output=True, text=True, check=False
