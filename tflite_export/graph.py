@@ -81,6 +81,11 @@ class Tensor:
         return math.prod(self.shape)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the elements, of a type that numpy has."""
+        return self.size * np.dtype(self.dtype).itemsize
+
+    @property
     def scale(self) -> float:
         """The only scale, exactly as the file's float32."""
         return float(self._per_tensor().scales[0])

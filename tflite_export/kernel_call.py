@@ -24,21 +24,31 @@ class Constant:
 
 
 # The value of a struct's field: a number, an array inside the struct, a pointer to a constant (None: null), a struct.
-Field = int | tuple | Constant | Mapping | None
+Field = int | float | tuple | Constant | Mapping | None
 
 
 @dataclass(frozen=True, eq=False)
 class KernelCall:
-    """One call of a kernel: `function(&params, inputs..., outputs...)`.
+    """One call of a kernel: `function(&params, inputs..., output)`, and `, scratch` behind it where it needs any.
+
+    An output may be written by several calls, a part each; it is whole behind the last of them.
 
     Attributes:
-        op: the operator that it computes.
+        op: the operator that it computes, or computes a part of.
         function: the kernel's name.
         struct: the type of its parameters.
-        fields: their values.
+        fields: their values, in the order of the struct.
         inputs: the activations (or constants) that it reads, in the order of its arguments.
         output: the activation that it writes.
         weight_format: "int8", "ternary", "binary"; None for an operator without weights.
+        scratch_bytes: working memory during the call, aligned to 16 bytes.
+        in_place: those inputs whose bytes the output may take over: the kernel reads each element before it writes
+            to its place.
+        source_view: the output is these very bytes of input 0, from this offset on: no call is needed where they may
+            share memory.
+        target_view: input 0 is these very bytes of the output, from this offset on: likewise.
+        reason: why this kernel and weight format, for the report.
+        alternatives: slower calls for the same with less scratch, the fastest first.
     """
 
     op: Op
@@ -48,6 +58,12 @@ class KernelCall:
     inputs: tuple[Tensor, ...]
     output: Tensor
     weight_format: str | None = None
+    scratch_bytes: int = 0
+    in_place: tuple[int, ...] = ()
+    source_view: int | None = None
+    target_view: int | None = None
+    reason: str = ""
+    alternatives: tuple[KernelCall, ...] = ()
 
     def constants(self) -> list[Constant]:
         """Every constant of the parameters, in the order of the fields."""

@@ -94,7 +94,7 @@ def _reshape_in_place(
             storage.setdefault(tensor.index, tensor.index)
         source, target = call.inputs[0], call.output
         root = storage[source.index]
-        in_place = call.function == "tern_reshape_ref" and source.data is None
+        in_place = call.source_view == 0 and source.data is None
         if in_place and not (target.index in outputs and root in claimed):
             storage[target.index] = root
         else:

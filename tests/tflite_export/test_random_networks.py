@@ -78,8 +78,8 @@ def _kernels(seeds: Iterable[int]) -> set[str]:
 
 @pytest.mark.parametrize("seeds", [range(NETWORKS), SEEDS_ON_CORES])
 def test_the_networks_call_every_kernel(seeds: Iterable[int]) -> None:
-    header = (micro_dir() / "include" / "tern.h").read_text()
-    public = {line.split("(")[0].split()[-1] for line in header.splitlines() if line.startswith("tern_status tern_")}
+    headers = "".join(path.read_text() for path in (micro_dir() / "include").glob("*.h"))
+    public = {line.split("(")[0].split()[-1] for line in headers.splitlines() if line.startswith("tern_status tern_")}
     assert _kernels(seeds) == public
 
 

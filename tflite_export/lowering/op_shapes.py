@@ -1,4 +1,7 @@
-"""Options, shapes and windows of operators, as the structs of `tern.h` want them; what does not fit is refused."""
+"""Operands, options, shapes and windows of operators, as the structs of `tern.h` want them.
+
+What does not fit is refused: the kernels trust what was checked here.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,32 @@ from tflite_export.levels import CHANNEL_AXES
 
 # TERN_MAX_RANK of tern.h.
 MAX_RANK = 4
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+
+
+def activation(op: Op, index: int, dtypes: tuple[str, ...] = ("int8",)) -> Tensor:
+    """An input that the kernel reads as an activation (it may be a constant): quantised, of one of the types."""
+    tensor = op.inputs[index] if index < len(op.inputs) else None
+    if tensor is None:
+        raise ExportError(f"{op}: its input {index} is missing")
+    return _checked(op, tensor, dtypes)
+
+
+def result(op: Op, index: int = 0, dtypes: tuple[str, ...] = ("int8",)) -> Tensor:
+    """An output: quantised, of one of the types."""
+    if index >= len(op.outputs):
+        raise ExportError(f"{op}: its output {index} is missing")
+    return _checked(op, op.outputs[index], dtypes)
+
+
+def _checked(op: Op, tensor: Tensor, dtypes: tuple[str, ...]) -> Tensor:
+    if tensor.dtype not in dtypes:
+        raise ExportError(f"{op}: {tensor} is not {' or '.join(dtypes)}")
+    if tensor.dtype in _RANGES:
+        low, high = _RANGES[tensor.dtype]
+        if not low <= tensor.zero_point <= high:
+            raise ExportError(f"{op}: {tensor} has the zero point {tensor.zero_point}, outside of {tensor.dtype}")
+    return tensor
 
 
 def option(op: Op, key: str) -> Any:

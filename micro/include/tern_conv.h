@@ -1,0 +1,46 @@
+/* Convolutions. */
+#ifndef TERN_CONV_H
+#define TERN_CONV_H
+
+#include "tern_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CONV_2D. `input.channels` is a multiple of the kernel's `kernel_channels`; more than one such group makes
+ * it a grouped convolution. Padded positions count as the input's zero point. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t kernel_channels;
+    int32_t input_zero_point;
+    tern_weights weights;
+    tern_requantization requantization;
+} tern_conv2d_params;
+
+tern_status tern_conv2d_int8_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
+tern_status tern_conv2d_ternary_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
+tern_status tern_conv2d_binary_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
+
+/* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
+ * channel c / (output.channels / input.channels). */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    tern_weights weights;
+    tern_requantization requantization;
+} tern_depthwise_conv2d_params;
+
+tern_status tern_depthwise_conv2d_int8_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                           int8_t *output);
+tern_status tern_depthwise_conv2d_ternary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                              int8_t *output);
+tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                             int8_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

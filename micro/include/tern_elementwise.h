@@ -1,0 +1,26 @@
+/* Operators that compute every element of the output from the elements at its place. */
+#ifndef TERN_ELEMENTWISE_H
+#define TERN_ELEMENTWISE_H
+
+#include "tern_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ADD of two tensors, either of which may be broadcast: a dimension of 1 is repeated. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];                   /* of the output */
+    int32_t strides[2][TERN_MAX_RANK];              /* of each input, in elements; 0 where it is broadcast */
+    int32_t zero_point[2], multiplier[2], shift[2]; /* multipliers below 1: shifts in [-31, 0] */
+    int32_t left_shift;                             /* of both inputs, before they are scaled, in [0, 22] */
+    int32_t output_zero_point, output_multiplier, output_shift, minimum, maximum;
+} tern_add_params;
+
+tern_status tern_add_ref(const tern_add_params *params, const int8_t *input0, const int8_t *input1,
+                         int8_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,36 @@
+/* Operators that sum up a part of their input: pooling, means. */
+#ifndef TERN_POOL_H
+#define TERN_POOL_H
+
+#include "tern_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* MAX_POOL_2D and AVERAGE_POOL_2D. Padded positions do not count, and no window may see nothing else.
+ * The scales of input and output are the same. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window; /* dilations are 1 */
+    int32_t minimum, maximum;
+} tern_pool2d_params;
+
+tern_status tern_max_pool2d_ref(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
+tern_status tern_average_pool2d_ref(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
+
+/* MEAN over the dimensions marked in `reduced`; multiplier and shift hold scale(input) / scale(output)
+ * divided by the number of values that each mean is of. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];   /* of the input */
+    uint8_t reduced[TERN_MAX_RANK]; /* 1 where a dimension is averaged over */
+    int32_t input_zero_point, output_zero_point;
+    int32_t multiplier, shift;
+} tern_mean_params;
+
+tern_status tern_mean_ref(const tern_mean_params *params, const int8_t *input, int8_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

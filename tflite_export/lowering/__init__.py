@@ -1,0 +1,79 @@
+"""From TFLite's operators to calls of `micro/`'s kernels: which function, with which parameters and constants.
+
+A module a family of operators. The names of the fields are those of the structs in `tern.h`, in their order. Nothing
+here knows how C is written or where tensors lie.
+"""
+
+from __future__ import annotations
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Graph
+from tflite_export.kernel_call import KernelCall
+from tflite_export.levels import find_levels
+from tflite_export.lowering import activations, copies, elementwise, pooling, weighted
+from tflite_export.lowering.context import Context, Lowering
+
+LOWERINGS: dict[str, Lowering] = {
+    **activations.LOWERINGS,
+    **copies.LOWERINGS,
+    **elementwise.LOWERINGS,
+    **pooling.LOWERINGS,
+    **weighted.LOWERINGS,
+}
+
+
+def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
+    """Translate every operator of a graph.
+
+    Args:
+        graph: of a fully quantised int8 model with a batch of one.
+        optimize: "speed" or "size": what the choice of kernel and weight format prefers.
+
+    Returns:
+        Calls in the order of execution, one or more an operator.
+
+    Raises:
+        ExportError: if any operator or tensor is not supported. All of them are named in one message.
+    """
+    context = Context(find_levels(graph), optimize)
+    calls: list[KernelCall] = []
+    problems: list[str] = []
+    check_interface(graph)
+    for op in graph.ops:
+        lowering = LOWERINGS.get(op.name)
+        if lowering is None:
+            problems.append(f"{op}: no kernel for this operator")
+            continue
+        try:
+            calls += lowering(op, context)
+        except ExportError as error:
+            problems.append(str(error))
+    if problems:
+        raise ExportError(
+            "\n  ".join(["the model cannot be exported to C:", *problems])
+            + f"\nsupported are int8 models (tflite_export.convert) of {', '.join(sorted(LOWERINGS))}; "
+            "the target int8 alone takes any"
+        )
+    return calls
+
+
+def check_interface(graph: Graph) -> None:
+    """Refuse a model whose inputs and outputs are not int8, one sample at a time.
+
+    Raises:
+        ExportError: naming every input and output that is at fault.
+    """
+    problems = []
+    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
+        for tensor in tensors:
+            if tensor.dtype != "int8":
+                problems.append(f"the model's {what} {tensor} is not int8")
+            elif tensor.quantization is None:
+                problems.append(f"the model's {what} {tensor} has no scale and zero point")
+    if len({tensor.index for tensor in graph.outputs}) < len(graph.outputs):
+        problems.append("an output of the model is listed twice: list it once")
+    for tensor in graph.inputs:
+        if tensor.shape and tensor.shape[0] != 1:
+            problems.append(f"the model's input {tensor} has a batch of {tensor.shape[0]}, not 1")
+    if problems:
+        raise ExportError("; ".join(problems) + ": give a model that is quantised to int8 (tflite_export.convert)")

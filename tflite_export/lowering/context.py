@@ -1,0 +1,27 @@
+"""What a lowering gets besides its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tflite_export.graph import Op
+from tflite_export.kernel_call import KernelCall
+from tflite_export.levels import Levels
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What an operator's translation depends on besides the operator.
+
+    Attributes:
+        levels: the ternary and binary weight tensors, by tensor index.
+        optimize: "speed" or "size": what the choice of kernel and weight format prefers.
+    """
+
+    levels: Mapping[int, Levels]
+    optimize: str = "speed"
+
+
+# An operator becomes calls in their order; several where it has several outputs, or is done in parts.
+Lowering = Callable[[Op, Context], list[KernelCall]]

@@ -1,0 +1,88 @@
+"""Operators that sum up a part of their input: pooling, means."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tflite_export import requantization as rq
+from tflite_export.errors import ExportError
+from tflite_export.graph import Op
+from tflite_export.kernel_call import KernelCall
+from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.op_shapes import (
+    MAX_RANK,
+    activation,
+    expect_channels,
+    full_rank,
+    image_shape,
+    positive_option,
+    result,
+    window,
+)
+
+
+def _pool2d(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    expect_channels(op, target, source.shape[-1])
+    # LiteRT's own tolerance; the kernels do not rescale
+    if abs(source.scale - target.scale) > 1e-6 or source.zero_point != target.zero_point:
+        raise ExportError(f"{op}: the scales of {source} and {target} differ")
+    minimum, maximum = rq.activation_range(op, target)
+    kernel = (positive_option(op, "filter_height"), positive_option(op, "filter_width"))
+    return [
+        KernelCall(
+            op=op,
+            function="tern_max_pool2d_ref" if op.name == "MAX_POOL_2D" else "tern_average_pool2d_ref",
+            struct="tern_pool2d_params",
+            fields={
+                "input": image_shape(op, source),
+                "output": image_shape(op, target),
+                "window": window(op, source, target, *kernel),
+                "minimum": minimum,
+                "maximum": maximum,
+            },
+            inputs=(source,),
+            output=target,
+        )
+    ]
+
+
+def _mean(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    axes = op.inputs[1] if len(op.inputs) > 1 else None
+    if axes is None or axes.data is None:
+        raise ExportError(f"{op}: its axes are not a constant")
+    rank = len(source.shape)
+    if not rank or any(not -rank <= int(axis) < rank for axis in np.ravel(axes.data)):
+        raise ExportError(f"{op}: its axes {np.ravel(axes.data).tolist()} are not dimensions of {source}")
+    reduced = {int(axis) % rank for axis in np.ravel(axes.data)}
+    count = math.prod(source.shape[axis] for axis in reduced)
+    if target.size * count != source.size:
+        raise ExportError(f"{op}: the mean of {source} over {sorted(reduced)} is not {target}")
+    multiplier, shift = rq.mean_multiplier(source, target, count)
+    return [
+        KernelCall(
+            op=op,
+            function="tern_mean_ref",
+            struct="tern_mean_params",
+            fields={
+                "shape": full_rank(op, source),
+                "reduced": (0,) * (MAX_RANK - rank) + tuple(int(axis in reduced) for axis in range(rank)),
+                "input_zero_point": source.zero_point,
+                "output_zero_point": target.zero_point,
+                "multiplier": multiplier,
+                "shift": shift,
+            },
+            inputs=(source,),
+            output=target,
+        )
+    ]
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "AVERAGE_POOL_2D": _pool2d,
+    "MAX_POOL_2D": _pool2d,
+    "MEAN": _mean,
+}

@@ -1,0 +1,145 @@
+"""Operators with weights: convolutions and fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tflite_export import requantization as rq
+from tflite_export.errors import ExportError
+from tflite_export.graph import Op, Tensor
+from tflite_export.kernel_call import Constant, Field, KernelCall
+from tflite_export.levels import CHANNEL_AXES, Levels
+from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.op_shapes import activation, expect_channels, image_shape, result, window
+from tflite_export.packing import pack_rows
+
+_MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
+
+
+def _conv2d(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    weights = _weights(op, rank=4)
+    channels, height, width, kernel_channels = weights.shape
+    groups, remainder = divmod(image_shape(op, source)["channels"], kernel_channels)
+    if remainder or channels % max(groups, 1):
+        raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    expect_channels(op, target, channels)
+    geometry: dict[str, Field] = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, source, target, height, width),
+        "kernel_channels": kernel_channels,
+    }
+    return [_call_with_weights(op, "conv2d", geometry, weights, context, rq.channel_multipliers)]
+
+
+def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    weights = _weights(op, rank=4)
+    _, height, width, channels = weights.shape
+    if weights.shape[0] != 1 or channels % image_shape(op, source)["channels"]:
+        raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    expect_channels(op, target, channels)
+    geometry = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, source, target, height, width),
+    }
+    return [_call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)]
+
+
+def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    weights = _weights(op, rank=2)
+    outputs, inputs = weights.shape
+    rows, remainder = divmod(source.size, inputs)
+    if remainder or rows * outputs != target.size:
+        raise ExportError(f"{op}: {weights} does not fit {source} and {target}")
+    if op.options.get("weights_format", 0) != 0:
+        raise ExportError(f"{op}: shuffled weights are not supported")
+    geometry = {"rows": rows, "inputs": inputs, "outputs": outputs}
+    return [_call_with_weights(op, "fully_connected", geometry, weights, context, rq.float64_multipliers)]
+
+
+def _call_with_weights(
+    op: Op,
+    kernel: str,
+    geometry: Mapping[str, Field],
+    weights: Tensor,
+    context: Context,
+    multipliers_of: _MultipliersOf,
+) -> KernelCall:
+    source, target = activation(op, 0), result(op)
+    weight_format, packed = _pack(weights, context.levels, CHANNEL_AXES[op.name])
+    return KernelCall(
+        op=op,
+        function=f"tern_{kernel}_{weight_format}_ref",
+        struct=f"tern_{kernel}_params",
+        fields={
+            **geometry,
+            "input_zero_point": source.zero_point,
+            "weights": packed,
+            "requantization": _requantization(op, source, weights, target, multipliers_of),
+        },
+        inputs=(source,),
+        output=target,
+        weight_format=weight_format,
+    )
+
+
+def _weights(op: Op, rank: int) -> Tensor:
+    tensor = op.inputs[1] if len(op.inputs) > 1 else None
+    if tensor is None or tensor.data is None:
+        raise ExportError(f"{op}: its weights are not a constant")
+    if tensor.dtype != "int8" or tensor.quantization is None or len(tensor.shape) != rank:
+        raise ExportError(f"{op}: its weights {tensor} are not quantised int8 of {rank} dimensions")
+    if np.any(tensor.quantization.zero_points):
+        raise ExportError(f"{op}: its weights {tensor} have a zero point that is not 0")
+    if tensor.quantization.scales.size > 1 and tensor.quantization.axis != CHANNEL_AXES[op.name]:
+        raise ExportError(f"{op}: its weights {tensor} are not quantised along the output channels")
+    return tensor
+
+
+def _pack(weights: Tensor, levels: Mapping[int, Levels], axis: int) -> tuple[str, Mapping[str, Field]]:
+    assert weights.data is not None
+    channels = weights.shape[axis]
+    found = levels.get(weights.index)
+    if found is not None:
+        # The rows of tern.h: an output channel each, but a kernel position each where the channels come last.
+        rows = found.codes.reshape(-1, channels) if axis == 3 else found.codes.reshape(channels, -1)
+        packed = pack_rows(rows, found.bits)
+        if packed.nbytes + 2 * channels < weights.data.nbytes:
+            return ("binary" if found.bits == 1 else "ternary"), {
+                "data": Constant("weights", packed.reshape(-1)),
+                "plus": Constant("plus", found.plus),
+                "minus": Constant("minus", found.minus),
+            }
+    return "int8", {"data": Constant("weights", weights.data.reshape(-1)), "plus": None, "minus": None}
+
+
+def _requantization(
+    op: Op, source: Tensor, weights: Tensor, target: Tensor, multipliers_of: _MultipliersOf
+) -> Mapping[str, Field]:
+    channels = weights.shape[CHANNEL_AXES[op.name]]
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    if bias is not None and (bias.data is None or bias.dtype != "int32" or bias.size != channels):
+        raise ExportError(f"{op}: its bias {bias} is not an int32 constant of {channels} values")
+    multipliers, shifts = multipliers_of(source, weights, target, channels)
+    minimum, maximum = rq.activation_range(op, target)
+    return {
+        "bias": None if bias is None or bias.data is None else Constant("bias", bias.data.reshape(-1)),
+        "multiplier": Constant("multiplier", multipliers),
+        "shift": Constant("shift", shifts),
+        "zero_point": target.zero_point,
+        "minimum": minimum,
+        "maximum": maximum,
+    }
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "CONV_2D": _conv2d,
+    "DEPTHWISE_CONV_2D": _depthwise_conv2d,
+    "FULLY_CONNECTED": _fully_connected,
+}
