@@ -12,6 +12,7 @@ from tflite_export.levels import Levels, find_levels
 from tflite_export.pipeline import export, generate_c
 from tflite_export.report import ExportReport
 from tflite_export.running import BoardRun, run
+from tflite_export.targets import pack
 from tflite_export.verification import VerifyReport, verify
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "export",
     "find_levels",
     "generate_c",
+    "pack",
     "run",
     "verify",
 ]

@@ -17,7 +17,7 @@ from tflite_export.boards import BOARDS
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Op
 from tflite_export.levels import CHANNEL_AXES, find_levels
-from tflite_export.pipeline import TARGETS, export
+from tflite_export.pipeline import DEFAULT_TARGETS, TARGETS, export
 from tflite_export.report import ExportReport
 from tflite_export.version import version
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("out_dir", type=Path, help="folder for the artefacts")
     sub.add_argument("--calibration", type=Path, help="samples for a Keras model: .npz with x, or .npy")
     sub.add_argument("--name", default="model", help="prefix of files and C names (default: model)")
-    sub.add_argument("--targets", nargs="+", default=TARGETS, choices=TARGETS, help="default: all")
+    sub.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=TARGETS, help="default: int8 c")
     sub.set_defaults(command=_export)
 
     sub = commands.add_parser("inspect", help="the operators and weights of a .tflite")

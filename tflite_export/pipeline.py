@@ -19,12 +19,14 @@ from tflite_export.lowering import check_interface, lower
 from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
 from tflite_export.micro_sources import micro_dir
 from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
+from tflite_export.targets import PACK_TARGETS
 from tflite_export.version import version
 
 if TYPE_CHECKING:
     import keras
 
-TARGETS = ("int8", "c")
+TARGETS = ("int8", *PACK_TARGETS, "c")
+DEFAULT_TARGETS = ("int8", "c")
 # The folder of the kernel library beside the generated source.
 RUNTIME_FOLDER = "tern"
 
@@ -33,7 +35,7 @@ def export(
     model: keras.Model | bytes | str | Path,
     out_dir: str | Path,
     calibration: np.ndarray | Sequence[np.ndarray] | None = None,
-    targets: str | Sequence[str] = TARGETS,
+    targets: str | Sequence[str] = DEFAULT_TARGETS,
     name: str = "model",
 ) -> ExportReport:
     """Export a model to a folder.
@@ -75,6 +77,8 @@ def export(
     files: dict[str, bytes | str] = {f"{name}.tflite": tflite}
     if "int8" in targets:
         files |= tflite_array(tflite, name)
+    for target in (target for target in PACK_TARGETS if target in targets):
+        files[packed_file(name, target)] = PACK_TARGETS[target].pack(tflite).tflite
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
     if "c" in targets:
         plan = plan_memory(graph, lower(graph))
@@ -121,6 +125,11 @@ def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "mod
     tflite = _tflite(tflite, None)
     graph = Graph.read(tflite)
     return write_files(Path(out_dir), _c_files(tflite, graph, plan_memory(graph, lower(graph)), name))
+
+
+def packed_file(name: str, target: str) -> str:
+    """The name of a packed `.tflite`."""
+    return f"{name}_{target}.tflite"
 
 
 def tflite_array(tflite: bytes, name: str) -> dict[str, str]:

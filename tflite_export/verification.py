@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
 from tflite_export.errors import ExportError
 from tflite_export.host import HostModel
+from tflite_export.pipeline import packed_file
 from tflite_export.reference import Reference
 from tflite_export.report import ExportReport, expected_arrays
+from tflite_export.targets import PACK_TARGETS
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.nda
     check_labels(report, y, len(samples))
     expected = reference_outputs(report, samples)
     checks = [ArtefactCheck("int8 in LiteRT's reference kernels", 0, accuracy(report, expected, y))]
+    for target in (target for target in PACK_TARGETS if target in report.targets):
+        outputs = PACK_TARGETS[target].load(_content(report.folder / packed_file(report.name, target)))(samples)
+        what = f"{target} in {PACK_TARGETS[target].runtime}"
+        checks.append(ArtefactCheck(what, count_different(outputs, expected), accuracy(report, outputs, y)))
     if "c" in report.targets:
         outputs = HostModel(report)(samples)
         checks.append(ArtefactCheck("C on the host", count_different(outputs, expected), accuracy(report, outputs, y)))
@@ -114,10 +121,14 @@ def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) 
 
 def reference_outputs(report: ExportReport, samples: np.ndarray) -> np.ndarray:
     """What LiteRT's reference kernels compute: int8, shape (samples, bytes of all outputs)."""
+    return Reference(_content(report.tflite_path))(samples)
+
+
+def _content(path: Path) -> bytes:
     try:
-        return Reference(report.tflite_path.read_bytes())(samples)
+        return path.read_bytes()
     except OSError as error:
-        raise ExportError(f"cannot read {report.tflite_path}: {error.strerror}; export the model again") from error
+        raise ExportError(f"cannot read {path}: {error.strerror}; export the model again") from error
 
 
 def count_different(outputs: np.ndarray, expected: np.ndarray) -> int:
