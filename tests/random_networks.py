@@ -9,14 +9,14 @@ import numpy as np
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 _ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
-_KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "int8")
+_KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
 def random_network(seed: int) -> bytes:
     """A `.tflite` file: convolutions, pools and additions, then maybe a mean, dense layers and a softmax.
 
-    Weights are ternary with equal or different levels, of one sign, binary or plain int8; a channel may be flipped
-    (a negative batch-norm gain) or empty.
+    Weights are ternary with equal or different levels, of one sign, binary, sums of ternary ones or plain int8; a
+    channel may be flipped (a negative batch-norm gain) or empty.
     """
     return _Network(np.random.default_rng(seed)).build()
 
@@ -185,6 +185,9 @@ class _Network:
         flip = self.rng.choice([1, 1, -1], channels)
         data = np.where(codes > 0, (plus * flip).reshape(column), 0)
         data = np.where(codes < 0, (minus * flip).reshape(column), data)
+        if kind == "expansion":
+            magnitudes = self.rng.choice([0, 40, 90, 127], shape, p=[0.4, 0.2, 0.2, 0.2])
+            data = np.where(data < 0, -magnitudes, magnitudes)
         if kind == "int8":
             data = self.rng.integers(-127, 128, shape)
         empty = self.rng.random(channels) < 0.1

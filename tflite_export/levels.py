@@ -1,4 +1,4 @@
-"""Which weight tensors are ternary or binary: by their values, whoever made the file.
+"""Which weight tensors are ternary, binary, or sums of a few ternary ones: by their values, whoever made the file.
 
 After the int8 step every ternary channel holds {-n, 0, p}. Batch-norm folds into the channel's scale and may flip
 its sign, so the levels belong to the channel, and a whole tensor may hold up to five values.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from tflite_export.graph import Graph, Tensor
 
 # The dimension of the output channels in the weights of each operator that has weights.
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+# Four planes take 6.4 bits in base 3; five would take as much as int8.
+MAXIMUM_PLANES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,27 +70,71 @@ def levels_of(weights: np.ndarray, axis: int) -> Levels | None:
         >>> levels.bits, levels.plus.tolist(), levels.minus.tolist()
         (2, [127, 127], [-70, 0])
     """
-    rows = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
-    values = [np.unique(row) for row in rows]
-    if all(len(found) <= 2 for found in values):
-        bits, found_levels = 1, values
-    else:
-        bits, found_levels = 2, [found[found != 0] for found in values]
-        if any(len(found) > 2 for found in found_levels):
-            return None
-    # `unique` sorts, so the greater value is `plus`; a channel with one level has it on the side of its sign.
-    plus = np.array([found[-1] if len(found) and (len(found) > 1 or found[0] > 0) else 0 for found in found_levels])
-    minus = np.array([found[0] if len(found) and (len(found) > 1 or found[0] <= 0) else 0 for found in found_levels])
-    codes = np.where(rows == plus[:, None], 1, -1)
-    if bits == 2:
-        codes = np.where(rows == 0, 0, codes)
-    shape = np.moveaxis(weights, axis, 0).shape
-    return Levels(
-        bits=bits,
-        codes=np.moveaxis(codes.astype(np.int8).reshape(shape), 0, axis),
-        plus=plus.astype(np.int8),
-        minus=minus.astype(np.int8),
-        axis=axis,
+    planes = planes_of(weights, axis)
+    return planes[0] if planes is not None and len(planes) == 1 else None
+
+
+def planes_of(weights: np.ndarray, axis: int) -> tuple[Levels, ...] | None:
+    """A weight tensor as a sum of ternary ones, as a residual expansion is, or None if that takes more than 4.
+
+    A channel with more than two levels is split as a thermometer: plane j holds the step from the j-th level of each
+    sign to the next, wherever the weight reaches it.
+
+    Args:
+        weights: int8 of any shape.
+        axis: the dimension of the output channels.
+
+    Returns:
+        The planes: one where `levels_of` finds levels, else two to four with 2-bit levels.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.levels import planes_of
+        >>> planes = planes_of(np.array([[127, 58, 0, -58, -127]], np.int8), axis=0)
+        >>> [(plane.codes.tolist(), plane.plus.tolist()) for plane in planes]
+        [([[1, 1, 0, -1, -1]], [58]), ([[1, 0, 0, 0, -1]], [69])]
+    """
+    moved = np.moveaxis(weights, axis, 0)
+    rows = moved.reshape(len(moved), -1).astype(np.int16)
+    present = np.zeros((len(rows), 256), bool)
+    present[np.arange(len(rows))[:, None], rows + 128] = True
+    nonzero = present.copy()
+    nonzero[:, 128] = False
+    simple = nonzero.sum(1) <= 2
+    count = 1 if simple.all() else int(max(nonzero[~simple, 129:].sum(1).max(), nonzero[~simple, :128].sum(1).max()))
+    if count > MAXIMUM_PLANES:
+        return None
+    binary = bool((present.sum(1) <= 2).all())
+
+    plus, minus = np.zeros((2, count, len(rows)), np.int16)
+    codes = np.zeros((count, *rows.shape), np.int8)
+    for channel, row in enumerate(rows):
+        values = np.flatnonzero((present if binary else nonzero)[channel]) - 128
+        if simple[channel]:
+            # the greater value is `plus`; a single one is on the side of its sign
+            if len(values) and (len(values) > 1 or values[0] > 0):
+                plus[0, channel] = values[-1]
+            if len(values) and (len(values) > 1 or values[0] <= 0):
+                minus[0, channel] = values[0]
+            codes[0, channel] = np.where(row == plus[0, channel], 1, -1)
+            if not binary:
+                codes[0, channel][row == 0] = 0
+            continue
+        for plane, (low, high) in enumerate(pairwise([0, *values[values > 0]])):
+            plus[plane, channel] = high - low
+            codes[plane, channel][row >= high] = 1
+        for plane, (low, high) in enumerate(pairwise([0, *values[values < 0][::-1]])):
+            minus[plane, channel] = high - low
+            codes[plane, channel][row <= high] = -1
+    return tuple(
+        Levels(
+            bits=1 if binary else 2,
+            codes=np.moveaxis(codes[plane].reshape(moved.shape), 0, axis),
+            plus=plus[plane].astype(np.int8),
+            minus=minus[plane].astype(np.int8),
+            axis=axis,
+        )
+        for plane in range(count)
     )
 
 
@@ -110,15 +157,27 @@ def find_levels(graph: Graph) -> dict[int, Levels]:
         >>> [levels.bits for levels in find_levels(graph).values()]
         [2]
     """
-    found: dict[int, Levels] = {}
+    return {index: planes[0] for index, planes in find_planes(graph).items() if len(planes) == 1}
+
+
+def find_planes(graph: Graph) -> dict[int, tuple[Levels, ...]]:
+    """The weight tensors of a graph that are sums of at most four ternary ones; see `planes_of`.
+
+    Args:
+        graph: of any int8 `.tflite` file.
+
+    Returns:
+        Planes by the tensor's index, for the weights that `find_levels` looks at.
+    """
+    found: dict[int, tuple[Levels, ...]] = {}
     for op in graph.ops:
         tensor = weights_of(op.name, op.inputs)
         if tensor is None or tensor.index in found:
             continue
         assert tensor.data is not None
-        levels = levels_of(tensor.data, CHANNEL_AXES[op.name])
-        if levels is not None:
-            found[tensor.index] = levels
+        planes = planes_of(tensor.data, CHANNEL_AXES[op.name])
+        if planes is not None:
+            found[tensor.index] = planes
     return found
 
 

@@ -21,7 +21,13 @@ typedef struct {
 
 tern_status tern_conv2d_int8_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
 tern_status tern_conv2d_ternary_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
+tern_status tern_conv2d_base3_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
 tern_status tern_conv2d_binary_ref(const tern_conv2d_params *params, const int8_t *input, int8_t *output);
+
+/* The same as tern_conv2d_base3_ref, faster: a channel's row is expanded to 2-bit codes once, in `scratch`. */
+tern_status tern_conv2d_base3_expanded(const tern_conv2d_params *params, const int8_t *input, int8_t *output,
+                                       void *scratch);
+int32_t tern_conv2d_base3_expanded_scratch_bytes(const tern_conv2d_params *params);
 
 /* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
  * channel c / (output.channels / input.channels). */
@@ -37,6 +43,8 @@ tern_status tern_depthwise_conv2d_int8_ref(const tern_depthwise_conv2d_params *p
                                            int8_t *output);
 tern_status tern_depthwise_conv2d_ternary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                               int8_t *output);
+tern_status tern_depthwise_conv2d_base3_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                            int8_t *output);
 tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                              int8_t *output);
 

@@ -20,6 +20,8 @@ tern_status tern_fully_connected_int8_ref(const tern_fully_connected_params *par
                                           int8_t *output);
 tern_status tern_fully_connected_ternary_ref(const tern_fully_connected_params *params, const int8_t *input,
                                              int8_t *output);
+tern_status tern_fully_connected_base3_ref(const tern_fully_connected_params *params, const int8_t *input,
+                                           int8_t *output);
 tern_status tern_fully_connected_binary_ref(const tern_fully_connected_params *params, const int8_t *input,
                                             int8_t *output);
 

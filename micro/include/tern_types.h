@@ -28,16 +28,21 @@ typedef struct {
  *
  * int8:    one byte a weight; `plus` and `minus` are not read.
  * ternary: 2 bits a weight, the first in the lowest bits: 0 is zero, 1 is `plus`, 3 is `minus`, 2 is unused.
+ * base3:   five weights a byte, 1.6 bits each, the first in the lowest digit to the base 3: 0 is `minus`, 1 is zero,
+ *          2 is `plus`.
  * binary:  1 bit a weight, the first in the lowest bit: 1 is `plus`, 0 is `minus`.
  *
- * The weights lie in rows, and every row starts on a byte:
+ * The weights lie in rows. Every row starts on a byte, but in base3, where one follows the other without a gap:
  *     convolution      a row an output channel, in the order (kernel height, kernel width, input channel)
  *     fully connected  a row an output
  *     depthwise        a row a kernel position (kernel height, kernel width), of all output channels
- */
+ *
+ * Ternary and base3 weights may be sums of several such weights, as those of a residual expansion are: behind the
+ * rows of the first plane lie as many of each residual plane, and behind its levels those of the residual planes. */
 typedef struct {
     const void *data;
     const int8_t *plus, *minus; /* one an output channel */
+    int32_t residual_planes;    /* 0 where one plane holds the whole weights */
 } tern_weights;
 
 /* From an int32 sum to an int8 output: add the bias, multiply by multiplier * 2^(shift - 31) with TFLite's

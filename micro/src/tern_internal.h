@@ -59,40 +59,58 @@ static inline tern_taps tern_taps_inside(int32_t origin, int32_t dilation, int32
 
 /* ---- weights ---- */
 
+/* Packed rows of `length` weights each; where a row starts is the format's affair. */
+typedef struct {
+    const uint8_t *data;
+    int32_t length;
+} tern_rows;
+
 /* Sums of the inputs less their zero point: of those at the weight `plus` and of those at `minus`.
  * For int8 weights `plus` is the sum of the products and `minus` is 0. */
 typedef struct {
     uint32_t plus, minus;
 } tern_sums;
 
-/* Adds a run: `count` weights of `row` from the one numbered `first` on, and as many consecutive inputs. */
-typedef void tern_dot(const uint8_t *row, int32_t first, const int8_t *input, int32_t count,
+/* Adds a run: `count` weights of a row from the one numbered `first` on, and as many consecutive inputs. */
+typedef void tern_dot(tern_rows rows, int32_t row, int32_t first, const int8_t *input, int32_t count,
                       int32_t zero_point, tern_sums *sums);
 
-/* Adds a run across rows: the weight numbered `index` of each of `count` rows, `row_bytes` apart, and as many
- * inputs, `input_step` apart. */
-typedef void tern_column(const uint8_t *rows, int32_t row_bytes, int32_t index, const int8_t *input,
+/* Adds a run across rows: the weight numbered `index` of each of `count` rows, and as many inputs,
+ * `input_step` apart. */
+typedef void tern_column(tern_rows rows, int32_t first_row, int32_t index, const int8_t *input,
                          int32_t input_step, int32_t count, int32_t zero_point, tern_sums *sums);
 
-tern_dot tern_dot_int8, tern_dot_ternary, tern_dot_binary;
-tern_column tern_column_int8, tern_column_ternary, tern_column_binary;
+tern_dot tern_dot_int8, tern_dot_ternary, tern_dot_base3, tern_dot_binary;
+tern_column tern_column_int8, tern_column_ternary, tern_column_base3, tern_column_binary;
 
-enum { TERN_BITS_INT8 = 8, TERN_BITS_TERNARY = 2, TERN_BITS_BINARY = 1 };
+/* Five trits a byte. */
+enum { TERN_BASE3_DIGITS = 5 };
 
+/* Whether a format has levels: all but int8, whose weights are numbers themselves. */
+enum { TERN_NUMBERS = 0, TERN_LEVELS = 1 };
+
+/* Bytes of a row in a format of 8 bits or of a power of two below that. */
 static inline int32_t tern_row_bytes(int32_t weights, int32_t bits) {
     return (int32_t)(((int64_t)weights * bits + 7) / 8);
 }
 
-/* The accumulator of a channel, from the sums of all its runs. */
-static inline uint32_t tern_join(const tern_weights *weights, int32_t bits, int32_t channel, tern_sums sums) {
-    if (bits == TERN_BITS_INT8)
+/* What the sums over one plane's runs add to a channel's accumulator. */
+static inline uint32_t tern_join(const tern_weights *weights, int32_t levels, int32_t channel,
+                                 tern_sums sums) {
+    if (levels == TERN_NUMBERS)
         return sums.plus;
     return (uint32_t)weights->plus[channel] * sums.plus + (uint32_t)weights->minus[channel] * sums.minus;
 }
 
-static inline bool tern_has_weights(const tern_weights *weights, int32_t bits) {
-    return weights->data != NULL &&
-           (bits == TERN_BITS_INT8 || (weights->plus != NULL && weights->minus != NULL));
+/* `rows`: of one plane. */
+static inline tern_status tern_check_weights(const tern_weights *weights, int32_t levels, int32_t rows,
+                                             int32_t length) {
+    if (weights->data == NULL || (levels == TERN_LEVELS && (weights->plus == NULL || weights->minus == NULL)))
+        return TERN_ERROR_NULL;
+    if (weights->residual_planes < 0 || weights->residual_planes == INT32_MAX ||
+        (levels == TERN_NUMBERS && weights->residual_planes != 0))
+        return TERN_ERROR_PARAMETER;
+    return tern_size(rows, length, weights->residual_planes + 1) == 0 ? TERN_ERROR_SHAPE : TERN_OK;
 }
 
 /* ---- from accumulators to int8 ---- */

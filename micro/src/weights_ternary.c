@@ -15,33 +15,35 @@ static inline void join(tern_sums *sums, bit_sums bits) {
     sums->minus += bits.minus;
 }
 
-void tern_dot_ternary(const uint8_t *row, int32_t first, const int8_t *input, int32_t count,
+void tern_dot_ternary(tern_rows rows, int32_t row, int32_t first, const int8_t *input, int32_t count,
                       int32_t zero_point, tern_sums *sums) {
+    const uint8_t *codes_of_row = rows.data + row * tern_row_bytes(rows.length, 2);
     bit_sums bits = {0, 0};
     int32_t at = first;
     const int32_t end = first + count;
     while (at < end && (at & 3) != 0) {
-        add_code(&bits, (uint32_t)row[at >> 2] >> ((at & 3) * 2), *input++ - zero_point);
+        add_code(&bits, (uint32_t)codes_of_row[at >> 2] >> ((at & 3) * 2), *input++ - zero_point);
         at++;
     }
     for (; end - at >= 4; at += 4, input += 4) {
-        const uint32_t codes = row[at >> 2];
+        const uint32_t codes = codes_of_row[at >> 2];
         add_code(&bits, codes, input[0] - zero_point);
         add_code(&bits, codes >> 2, input[1] - zero_point);
         add_code(&bits, codes >> 4, input[2] - zero_point);
         add_code(&bits, codes >> 6, input[3] - zero_point);
     }
     for (; at < end; at++)
-        add_code(&bits, (uint32_t)row[at >> 2] >> ((at & 3) * 2), *input++ - zero_point);
+        add_code(&bits, (uint32_t)codes_of_row[at >> 2] >> ((at & 3) * 2), *input++ - zero_point);
     join(sums, bits);
 }
 
-void tern_column_ternary(const uint8_t *rows, int32_t row_bytes, int32_t index, const int8_t *input,
+void tern_column_ternary(tern_rows rows, int32_t first_row, int32_t index, const int8_t *input,
                          int32_t input_step, int32_t count, int32_t zero_point, tern_sums *sums) {
-    bit_sums bits = {0, 0};
-    const uint8_t *row = rows + (index >> 2);
+    const int32_t row_bytes = tern_row_bytes(rows.length, 2);
+    const uint8_t *codes = rows.data + first_row * row_bytes + (index >> 2);
     const int32_t shift = (index & 3) * 2;
+    bit_sums bits = {0, 0};
     for (int32_t i = 0; i < count; i++)
-        add_code(&bits, (uint32_t)row[i * row_bytes] >> shift, input[i * input_step] - zero_point);
+        add_code(&bits, (uint32_t)codes[i * row_bytes] >> shift, input[i * input_step] - zero_point);
     join(sums, bits);
 }

@@ -9,8 +9,6 @@ import numpy as np
 import tern_c
 from numpy_kernels import Float64Requantization, Requantization, Window
 
-FORMATS = ("int8", "ternary", "binary")
-
 
 def random_int8(rng: np.random.Generator, *shape: Any) -> np.ndarray:
     return rng.integers(-128, 128, shape).astype(np.int8)
@@ -21,7 +19,7 @@ class LevelWeights:
     """Rows of weights as values and as codes.
 
     Attributes:
-        values: (rows, weights), the int8 weights.
+        values: (rows, weights), the weights as numbers.
         params: The same in the format under test.
     """
 
@@ -30,18 +28,24 @@ class LevelWeights:
 
 
 def random_weights(rng: np.random.Generator, kind: str, rows: int, columns: int, channel_axis: int = 0) -> LevelWeights:
-    """Weights of a format, with any two levels a channel, of different or of the same sign, and empty channels."""
-    codes = rng.integers(-1, 2, (rows, columns)) if kind == "ternary" else rng.choice([-1, 1], (rows, columns))
-    if kind == "ternary":
-        codes = np.where(rng.random((rows, 1)) < 0.1, 0, codes)
-    channels = (rows, columns)[channel_axis]
-    plus, minus = random_int8(rng, channels), random_int8(rng, channels)
+    """Weights of a format: any two levels a channel, of different or of the same sign, empty channels, residual planes.
+
+    The values of sums over planes may lie outside of int8: the kernels' arithmetic does not mind.
+    """
     if kind == "int8":
         values = random_int8(rng, rows, columns)
-        return LevelWeights(values, tern_c.weights(kind, values, plus, minus))
-    as_column = (-1, 1) if channel_axis == 0 else (1, -1)
-    levels = np.where(codes > 0, plus.reshape(as_column), minus.reshape(as_column))
-    return LevelWeights(np.where(codes == 0, 0, levels), tern_c.weights(kind, codes, plus, minus))
+        return LevelWeights(values, tern_c.weights(kind, values))
+    shape = (int(rng.choice([1, 1, 2, 3])), rows, columns)
+    if kind == "binary":
+        codes = rng.choice([-1, 1], shape)
+    else:
+        codes = np.where(rng.random((*shape[:2], 1)) < 0.1, 0, rng.integers(-1, 2, shape))
+    channels = (rows, columns)[channel_axis]
+    plus, minus = random_int8(rng, shape[0], channels), random_int8(rng, shape[0], channels)
+    along = (shape[0], -1, 1) if channel_axis == 0 else (shape[0], 1, -1)
+    levels = np.where(codes > 0, plus.reshape(along), minus.reshape(along)).astype(int)
+    values = np.where(codes == 0, 0, levels).sum(0)
+    return LevelWeights(values, tern_c.weights(kind, codes, plus, minus))
 
 
 def random_requantization(rng: np.random.Generator, channels: int) -> Requantization:

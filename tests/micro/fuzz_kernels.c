@@ -103,11 +103,19 @@ static tern_float64_requantization random_float64_requantization(int32_t channel
     return result;
 }
 
-static tern_weights random_weights(int32_t bits, int32_t rows, int64_t weights_in_row, int32_t channels) {
-    tern_weights weights = {block(rows * ((weights_in_row * bits + 7) / 8)), NULL, NULL};
-    if (bits != 8) {
-        weights.plus = block(channels);
-        weights.minus = block(channels);
+enum { INT8, TERNARY, BASE3, BINARY };
+
+static tern_weights random_weights(int32_t format, int32_t rows, int64_t weights_in_row, int32_t channels) {
+    static const int32_t bits[] = {[INT8] = 8, [TERNARY] = 2, [BINARY] = 1};
+    tern_weights weights = {NULL, NULL, NULL, format == INT8 ? 0 : between(0, 2)};
+    const int32_t planes = weights.residual_planes + 1;
+    if (format == BASE3)
+        weights.data = block((planes * rows * weights_in_row + 4) / 5);
+    else
+        weights.data = block(planes * rows * ((weights_in_row * bits[format] + 7) / 8));
+    if (format != INT8) {
+        weights.plus = block(planes * channels);
+        weights.minus = block(planes * channels);
     }
     return weights;
 }
@@ -138,44 +146,46 @@ static void spoil_window(int32_t *sizes, int32_t *steps) {
 
 /* ---- one call of each kernel; the status that it returned ---- */
 
-static const int32_t bits_of[] = {8, 2, 1};
-
 typedef tern_status conv2d(const tern_conv2d_params *, const int8_t *, int8_t *);
-static conv2d *const conv2ds[] = {tern_conv2d_int8_ref, tern_conv2d_ternary_ref, tern_conv2d_binary_ref};
+static conv2d *const conv2ds[] = {tern_conv2d_int8_ref, tern_conv2d_ternary_ref, tern_conv2d_base3_ref,
+                                  tern_conv2d_binary_ref};
 
 static tern_status call_conv2d(bool hostile) {
-    const int32_t format = between(0, 2), groups = between(1, 3);
+    const int32_t format = between(INT8, BINARY), groups = between(1, 3);
     tern_conv2d_params p = {random_shape(),
                             random_shape(),
                             random_window(),
                             between(1, 5),
                             between(-128, 127),
-                            {NULL, NULL, NULL},
+                            {NULL, NULL, NULL, 0},
                             {NULL, NULL, NULL, 0, 0, 0}};
     p.input.channels = groups * p.kernel_channels;
     p.output.channels = groups * between(1, 4);
     p.weights =
-        random_weights(bits_of[format], p.output.channels,
+        random_weights(format, p.output.channels,
                        (int64_t)p.window.height * p.window.width * p.kernel_channels, p.output.channels);
     p.requantization = random_requantization(p.output.channels);
     const int8_t *input = block(volume(p.input));
     int8_t *output = block(volume(p.output));
+    void *scratch = format == BASE3 ? block(tern_conv2d_base3_expanded_scratch_bytes(&p)) : NULL;
     if (hostile)
         spoil_window(&p.input.height, &p.window.stride_height);
+    if (scratch != NULL && one_in(2))
+        return tern_conv2d_base3_expanded(&p, input, output, scratch);
     return conv2ds[format](&p, input, output);
 }
 
 typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
 static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
-                                        tern_depthwise_conv2d_binary_ref};
+                                        tern_depthwise_conv2d_base3_ref, tern_depthwise_conv2d_binary_ref};
 
 static tern_status call_depthwise(bool hostile) {
-    const int32_t format = between(0, 2);
-    tern_depthwise_conv2d_params p = {random_shape(),     random_shape(),     random_window(),
-                                      between(-128, 127), {NULL, NULL, NULL}, {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t format = between(INT8, BINARY);
+    tern_depthwise_conv2d_params p = {random_shape(),     random_shape(),        random_window(),
+                                      between(-128, 127), {NULL, NULL, NULL, 0}, {NULL, NULL, NULL, 0, 0, 0}};
     p.output.channels = p.input.channels * between(1, 3);
-    p.weights = random_weights(bits_of[format], p.window.height * p.window.width, p.output.channels,
-                               p.output.channels);
+    p.weights =
+        random_weights(format, p.window.height * p.window.width, p.output.channels, p.output.channels);
     p.requantization = random_requantization(p.output.channels);
     const int8_t *input = block(volume(p.input));
     int8_t *output = block(volume(p.output));
@@ -186,13 +196,13 @@ static tern_status call_depthwise(bool hostile) {
 
 typedef tern_status connected(const tern_fully_connected_params *, const int8_t *, int8_t *);
 static connected *const connecteds[] = {tern_fully_connected_int8_ref, tern_fully_connected_ternary_ref,
-                                        tern_fully_connected_binary_ref};
+                                        tern_fully_connected_base3_ref, tern_fully_connected_binary_ref};
 
 static tern_status call_fully_connected(bool hostile) {
-    const int32_t format = between(0, 2);
-    tern_fully_connected_params p = {between(1, 3),      between(1, 40),     between(1, 20),
-                                     between(-128, 127), {NULL, NULL, NULL}, {NULL, NULL, NULL, 0, 0, 0}};
-    p.weights = random_weights(bits_of[format], p.outputs, p.inputs, p.outputs);
+    const int32_t format = between(INT8, BINARY);
+    tern_fully_connected_params p = {between(1, 3),      between(1, 40),        between(1, 20),
+                                     between(-128, 127), {NULL, NULL, NULL, 0}, {NULL, NULL, NULL, 0, 0, 0}};
+    p.weights = random_weights(format, p.outputs, p.inputs, p.outputs);
     p.requantization = random_float64_requantization(p.outputs);
     const int8_t *input = block((int64_t)p.rows * p.inputs);
     int8_t *output = block((int64_t)p.rows * p.outputs);

@@ -21,6 +21,8 @@ WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshad
 
 OK, ERROR_NULL, ERROR_ALIGNMENT, ERROR_SHAPE, ERROR_PARAMETER = range(5)
 
+FORMATS = ("int8", "ternary", "base3", "binary")
+
 Dimensions = c_int32 * 4
 Pair = c_int32 * 2
 
@@ -30,7 +32,7 @@ class Shape(Structure):
 
 
 class Weights(Structure):
-    _fields_ = [("data", c_void_p), ("plus", c_void_p), ("minus", c_void_p)]
+    _fields_ = [("data", c_void_p), ("plus", c_void_p), ("minus", c_void_p), ("residual_planes", c_int32)]
 
 
 class RequantizationParams(Structure):
@@ -130,9 +132,10 @@ class SoftmaxParams(Structure):
 
 
 PARAMS: dict[str, type[Structure]] = {
-    **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in ("int8", "ternary", "binary")},
-    **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in ("int8", "ternary", "binary")},
-    **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in ("int8", "ternary", "binary")},
+    **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in FORMATS},
+    "tern_conv2d_base3_expanded": Conv2dParams,
+    **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
+    **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,
@@ -154,18 +157,27 @@ def library() -> ctypes.CDLL:
 
 
 def call(name: str, params: Structure, *inputs: np.ndarray, output: tuple[int, ...]) -> np.ndarray:
-    """Calls a kernel, asserts its success and that it wrote its output and nothing behind."""
+    """Calls a kernel, asserts its success and that it wrote its output, and nothing behind it and its scratch."""
     buffers = [np.ascontiguousarray(x, np.int8) for x in inputs]
     size = int(np.prod(output))
+    needed = scratch_bytes(name, params)
     written = []
     for guard in (-77, 77):
         out = np.full(size + 16, guard, np.int8)
-        status = status_of(name, params, *buffers, out)
+        scratch = [] if needed is None else [np.full(needed + 16, guard, np.int8)]
+        status = status_of(name, params, *buffers, out, *scratch)
         assert status == OK, f"{name} returned {status}"
         assert (out[size:] == guard).all(), f"{name} wrote behind its output"
+        assert all((block[needed:] == guard).all() for block in scratch), f"{name} wrote behind its scratch"
         written.append(out[:size])
     np.testing.assert_array_equal(written[0], written[1], err_msg=f"{name} left a part of its output unwritten")
     return written[0].reshape(output)
+
+
+def scratch_bytes(name: str, params: Structure) -> int | None:
+    """What `NAME_scratch_bytes` says; None for a kernel that takes no scratch."""
+    function = getattr(library(), f"{name}_scratch_bytes", None)
+    return None if function is None else function(byref(params))
 
 
 def status_of(name: str, params: Structure | None, *buffers: np.ndarray | None) -> int:
@@ -199,19 +211,32 @@ def packed(codes: np.ndarray, bits: int) -> np.ndarray:
     return np.bitwise_or.reduce(fields, -1)
 
 
+def packed_base3(codes: np.ndarray) -> np.ndarray:
+    """Packs -1, 0, 1 five a byte as digits 0, 1, 2, the first lowest; rows follow without gaps, zeros fill the last."""
+    digits = np.append(codes.ravel(), np.zeros(-codes.size % 5)).reshape(-1, 5) + 1
+    return digits @ 3 ** np.arange(5)
+
+
 def weights(kind: str, codes: np.ndarray, plus: np.ndarray | None = None, minus: np.ndarray | None = None) -> Weights:
     """Weights in one of the formats.
 
     Args:
-        kind: "int8", "ternary" or "binary".
-        codes: (rows, weights), for int8 the weights themselves, else 1 for plus, -1 for minus, 0 for zero.
-        plus: One level an output channel; int8 needs none.
+        kind: One of FORMATS.
+        codes: (rows, weights), for int8 the weights themselves, else 1 for plus, -1 for minus, 0 for zero; with a
+            leading dimension of planes where there are residual ones.
+        plus: One level an output channel, (planes, channels) with planes; int8 needs none.
         minus: The same.
     """
+    planes = codes.reshape(-1, *codes.shape[-2:])
+    rows = planes.reshape(-1, codes.shape[-1])
     if kind == "int8":
         return make(Weights, pointer(codes, np.int8), None, None)
-    data = packed(np.where(codes < 0, 3, codes), 2) if kind == "ternary" else packed(codes > 0, 1)
-    return make(Weights, pointer(data, np.uint8), pointer(plus, np.int8), pointer(minus, np.int8))
+    data = {
+        "ternary": lambda: packed(np.where(rows < 0, 3, rows), 2),
+        "base3": lambda: packed_base3(rows),
+        "binary": lambda: packed(rows > 0, 1),
+    }[kind]()
+    return make(Weights, pointer(data, np.uint8), pointer(plus, np.int8), pointer(minus, np.int8), len(planes) - 1)
 
 
 def requantization(spec: Requantization) -> RequantizationParams:

@@ -67,10 +67,9 @@ def test_random_calls_under_sanitizers(compiler: str, tmp_path: Path, require_to
 
 def structures() -> dict[str, type[ctypes.Structure]]:
     """The C name of every structure that the tests mirror."""
-    params = {re.sub(r"_(int8|ternary|binary)_ref$|_ref$", "_params", name): kind for name, kind in PARAMS.items()}
-    pools = {"tern_max_pool2d_params", "tern_average_pool2d_params"}
-    return {name: kind for name, kind in params.items() if name not in pools} | {
-        "tern_pool2d_params": tern_c.Pool2dParams,
+    headers = "".join(path.read_text() for path in (MICRO / "include").glob("*.h"))
+    params = dict(re.findall(r"tern_status (tern_\w+)\(const (tern_\w+) \*", headers))
+    return {params[name]: kind for name, kind in PARAMS.items()} | {
         "tern_shape": tern_c.Shape,
         "tern_weights": tern_c.Weights,
         "tern_window": tern_c.WindowParams,

@@ -1,4 +1,4 @@
-"""Convolutions in all three formats against NumPy."""
+"""Convolutions in all formats against NumPy."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tern_c
-from cases import FORMATS, random_int8, random_requantization, random_weights, random_window, same_window, valid_window
+from cases import random_int8, random_requantization, random_weights, random_window, same_window, valid_window
 from numpy_kernels import Requantization, Window, conv2d, depthwise_conv2d
-from tern_c import Conv2dParams, DepthwiseConv2dParams, Shape, make
+from tern_c import FORMATS, Conv2dParams, DepthwiseConv2dParams, Shape, make
 
 
 def check_conv2d(
@@ -35,9 +35,11 @@ def check_conv2d(
         weights=weights.params,
         requantization=tern_c.requantization(requantization),
     )
-    output = tern_c.call(f"tern_conv2d_{kind}_ref", params, image, output=(*window.output, outputs))
     kernels = weights.values.reshape(outputs, *window.kernel, depth)
-    np.testing.assert_array_equal(output, conv2d(image, kernels, window, zero_point, requantization))
+    expected = conv2d(image, kernels, window, zero_point, requantization)
+    for kernel in (f"tern_conv2d_{kind}_ref", *(("tern_conv2d_base3_expanded",) if kind == "base3" else ())):
+        output = tern_c.call(kernel, params, image, output=(*window.output, outputs))
+        np.testing.assert_array_equal(output, expected)
 
 
 def check_depthwise(

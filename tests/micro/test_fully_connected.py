@@ -1,13 +1,13 @@
-"""Fully connected layers in all three formats, and the float64 requantisation, against NumPy."""
+"""Fully connected layers in all formats, and the float64 requantisation, against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import tern_c
-from cases import FORMATS, random_float64_requantization, random_int8, random_weights
+from cases import random_float64_requantization, random_int8, random_weights
 from numpy_kernels import Float64Requantization, fully_connected
-from tern_c import FullyConnectedParams, make
+from tern_c import FORMATS, FullyConnectedParams, make
 
 
 def run(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
-from tflite_export.levels import find_levels
+from tflite_export.levels import find_planes
 from tflite_export.lowering import activations, copies, elementwise, pooling, weighted
 from tflite_export.lowering.context import Context, Lowering
 
@@ -35,7 +35,7 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
     Raises:
         ExportError: if any operator or tensor is not supported. All of them are named in one message.
     """
-    context = Context(find_levels(graph), optimize)
+    context = Context(find_planes(graph), optimize)
     calls: list[KernelCall] = []
     problems: list[str] = []
     check_interface(graph)

@@ -15,11 +15,11 @@ class Context:
     """What an operator's translation depends on besides the operator.
 
     Attributes:
-        levels: the ternary and binary weight tensors, by tensor index.
+        planes: the weight tensors that are ternary, binary, or a sum of ternary ones, by tensor index.
         optimize: "speed" or "size": what the choice of kernel and weight format prefers.
     """
 
-    levels: Mapping[int, Levels]
+    planes: Mapping[int, tuple[Levels, ...]]
     optimize: str = "speed"
 
 

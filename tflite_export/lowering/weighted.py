@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,10 +11,10 @@ from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
-from tflite_export.levels import CHANNEL_AXES, Levels
+from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.op_shapes import activation, expect_channels, image_shape, result, window
-from tflite_export.packing import pack_rows
+from tflite_export.lowering.weight_formats import pack_weights
 
 _MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
 
@@ -72,20 +73,31 @@ def _call_with_weights(
     multipliers_of: _MultipliersOf,
 ) -> KernelCall:
     source, target = activation(op, 0), result(op)
-    weight_format, packed = _pack(weights, context.levels, CHANNEL_AXES[op.name])
-    return KernelCall(
+    packed = pack_weights(weights, context, CHANNEL_AXES[op.name])
+    call = KernelCall(
         op=op,
-        function=f"tern_{kernel}_{weight_format}_ref",
+        function=f"tern_{kernel}_{packed.format}_ref",
         struct=f"tern_{kernel}_params",
         fields={
             **geometry,
             "input_zero_point": source.zero_point,
-            "weights": packed,
+            "weights": packed.fields,
             "requantization": _requantization(op, source, weights, target, multipliers_of),
         },
         inputs=(source,),
         output=target,
-        weight_format=weight_format,
+        weight_format=packed.format,
+        reason=packed.reason,
+    )
+    if kernel != "conv2d" or packed.format != "base3":
+        return call
+    # each row is expanded once; where memory is short it is taken apart at every position
+    row_bytes = -(-weights.size // weights.shape[0] // 4)
+    return dataclasses.replace(
+        call,
+        function="tern_conv2d_base3_expanded",
+        scratch_bytes=packed.planes * row_bytes,
+        alternatives=(call,),
     )
 
 
@@ -100,23 +112,6 @@ def _weights(op: Op, rank: int) -> Tensor:
     if tensor.quantization.scales.size > 1 and tensor.quantization.axis != CHANNEL_AXES[op.name]:
         raise ExportError(f"{op}: its weights {tensor} are not quantised along the output channels")
     return tensor
-
-
-def _pack(weights: Tensor, levels: Mapping[int, Levels], axis: int) -> tuple[str, Mapping[str, Field]]:
-    assert weights.data is not None
-    channels = weights.shape[axis]
-    found = levels.get(weights.index)
-    if found is not None:
-        # The rows of tern.h: an output channel each, but a kernel position each where the channels come last.
-        rows = found.codes.reshape(-1, channels) if axis == 3 else found.codes.reshape(channels, -1)
-        packed = pack_rows(rows, found.bits)
-        if packed.nbytes + 2 * channels < weights.data.nbytes:
-            return ("binary" if found.bits == 1 else "ternary"), {
-                "data": Constant("weights", packed.reshape(-1)),
-                "plus": Constant("plus", found.plus),
-                "minus": Constant("minus", found.minus),
-            }
-    return "int8", {"data": Constant("weights", weights.data.reshape(-1)), "plus": None, "minus": None}
 
 
 def _requantization(
