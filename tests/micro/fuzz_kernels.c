@@ -3,20 +3,36 @@
  * the blocks, and good parameters it must accept.
  *
  * Usage: fuzz_kernels SEED ROUNDS
+ * With LIBFUZZER defined it is a target for Clang's -fsanitize=fuzzer instead, which draws the parameters from its input.
  */
 #include "tern.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t state;
 
-static uint32_t next(void) { /* xorshift64* */
+static uint32_t noise(void) { /* xorshift64* */
     state ^= state >> 12;
     state ^= state << 25;
     state ^= state >> 27;
     return (uint32_t)((state * UINT64_C(2685821657736338717)) >> 32);
+}
+
+/* The fuzzer's input, which parameters are drawn from while it lasts. */
+static const uint8_t *drawn;
+static size_t drawn_left;
+
+static uint32_t next(void) {
+    uint32_t value = 0;
+    if (drawn_left < sizeof value)
+        return noise();
+    memcpy(&value, drawn, sizeof value);
+    drawn += sizeof value;
+    drawn_left -= sizeof value;
+    return value;
 }
 
 static int32_t between(int32_t low, int32_t high) {
@@ -38,7 +54,7 @@ static void *block(int64_t bytes) {
     if (data == NULL || block_count == MAXIMUM_BLOCKS)
         abort();
     for (int64_t i = 0; i < bytes; i++)
-        data[i] = (unsigned char)next();
+        data[i] = (unsigned char)noise();
     return blocks[block_count++] = data;
 }
 
@@ -301,6 +317,25 @@ typedef tern_status call(bool hostile);
 static call *const calls[] = {call_conv2d, call_depthwise, call_fully_connected, call_pool,
                               call_mean,   call_add,       call_softmax,         call_reshape};
 
+#ifdef LIBFUZZER
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    state = 1;
+    drawn = data;
+    drawn_left = size;
+    call *const chosen = calls[next() % (sizeof calls / sizeof calls[0])];
+    const bool hostile = next() % 2 == 1;
+    const tern_status status = chosen(hostile);
+    free_blocks();
+    if (!hostile && status != TERN_OK)
+        abort();
+    return 0;
+}
+
+#else
+
 int main(int argc, char **argv) {
     if (argc != 3)
         return 2;
@@ -321,3 +356,5 @@ int main(int argc, char **argv) {
     }
     return 0;
 }
+
+#endif

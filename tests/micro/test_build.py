@@ -65,6 +65,15 @@ def test_random_calls_under_sanitizers(compiler: str, tmp_path: Path, require_to
         run(program, seed, 5000)
 
 
+def test_calls_that_a_fuzzer_searches_for(tmp_path: Path, require_tool: Callable[..., None]) -> None:
+    require_tool("clang")
+    program = tmp_path / "fuzz"
+    source = Path(__file__).with_name("fuzz_kernels.c")
+    fuzzer = ("-DLIBFUZZER", "-fsanitize=fuzzer")
+    run("clang", *WARNINGS, *SANITIZE, *fuzzer, INCLUDE, *SOURCES, source, "-o", program)
+    run(program, "-runs=20000", "-seed=1", "-timeout=10", "-rss_limit_mb=1024", cwd=tmp_path)
+
+
 def structures() -> dict[str, type[ctypes.Structure]]:
     """The C name of every structure that the tests mirror."""
     headers = "".join(path.read_text() for path in (MICRO / "include").glob("*.h"))
