@@ -1,24 +1,25 @@
-"""Generated C against TFLite's reference kernels, bit for bit, on random networks: on the host, and on every core."""
+"""Generated C against TFLite's reference kernels, bit for bit, on random networks.
 
-import ctypes
+On the host under the address and undefined behaviour sanitizers, and on every core.
+"""
+
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from network_program import NetworkProgram
 from random_networks import random_network
 
 from tflite_export import Graph, export
 from tflite_export.boards import BOARDS, get_board
 from tflite_export.emulator import run_firmware
 from tflite_export.firmware import ModelInterface, build_firmware
-from tflite_export.host import HostModel, aligned_bytes, c_sources, include_dirs
+from tflite_export.host import HostModel, c_sources, include_dirs
 from tflite_export.lowering import lower
 from tflite_export.micro_sources import micro_dir
-from tflite_export.pipeline import generate_c
 from tflite_export.reference import Reference
 from tflite_export.report import ExportReport
-from tflite_export.toolchain import host_compiler, run
 
 NETWORKS = 240
 SAMPLES = 8
@@ -34,42 +35,18 @@ def _samples(graph: Graph, seed: int, count: int = SAMPLES) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """Every network and the kernels in one shared library."""
-    folder: Path = tmp_path_factory.mktemp("networks")
-    for seed in range(NETWORKS):
-        generate_c(random_network(seed), folder, f"net{seed}")
-    path = folder / "networks.so"
-    flags = ("-std=c99", "-O1", "-fPIC", "-shared", f"-I{folder / 'tern'}")
-    run([*host_compiler(), *flags, *folder.glob("*.c"), *(folder / "tern").glob("*.c"), "-o", path])
-    return ctypes.CDLL(str(path))
+def program(tmp_path_factory: pytest.TempPathFactory) -> NetworkProgram:
+    """Every network in one program, under the sanitizers."""
+    return NetworkProgram(
+        tmp_path_factory.mktemp("networks"), {f"net{seed}": random_network(seed) for seed in range(NETWORKS)}
+    )
 
 
 @pytest.mark.parametrize("seed", range(NETWORKS))
-def test_c_on_the_host_equals_the_reference(library: ctypes.CDLL, seed: int) -> None:
+def test_c_on_the_host_equals_the_reference(program: NetworkProgram, seed: int) -> None:
     model = random_network(seed)
-    graph = Graph.read(model)
-    samples = _samples(graph, seed)
-    expected = Reference(model)(samples)
-    invoke = getattr(library, f"net{seed}_invoke")
-    arena = aligned_bytes(1 << 16)
-    for sample, wanted in zip(samples, expected, strict=True):
-        inputs = np.split(sample, np.cumsum([tensor.size for tensor in graph.inputs])[:-1])
-        outputs = [np.zeros(tensor.size, np.int8) for tensor in graph.outputs]
-        if len(inputs) == len(outputs) == 1:
-            status = invoke(_pointer(sample), _pointer(outputs[0]), _pointer(arena))
-        else:
-            status = invoke(_pointers(inputs), _pointers(outputs), _pointer(arena))
-        assert status == 0
-        np.testing.assert_array_equal(np.concatenate(outputs), wanted)
-
-
-def _pointers(arrays: list[np.ndarray]) -> ctypes.Array:
-    return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-
-
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+    samples = _samples(Graph.read(model), seed)
+    np.testing.assert_array_equal(program(f"net{seed}", samples), Reference(model)(samples))
 
 
 def _kernels(seeds: Iterable[int]) -> set[str]:
