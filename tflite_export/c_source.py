@@ -13,7 +13,7 @@ from tflite_export.graph import Graph, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall, distinct_constants
 from tflite_export.memory import MemoryPlan, tensors_in_flash
 
-_C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "uint64": "uint64_t"}
+_C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "uint64")}
 _COLUMNS = 98
 
 

@@ -189,7 +189,7 @@ def _origin(tflite: bytes, name: str) -> str:
 
 
 def _layer(call: KernelCall, constants: Sequence[Constant]) -> LayerReport:
-    weight_bytes = sum(c.data.nbytes for c in constants if c.role in ("weights", "plus", "minus"))
+    weight_bytes = sum(c.data.nbytes for c in constants if c.role in ("weights", "steps", "plus", "minus"))
     constant_bytes = sum(c.data.nbytes for c in constants) - weight_bytes
     macs, density = 0, None
     weights = call.op.inputs[1] if call.weight_format else None

@@ -29,6 +29,36 @@ tern_status tern_conv2d_base3_expanded(const tern_conv2d_params *params, const i
                                        void *scratch);
 int32_t tern_conv2d_base3_expanded_scratch_bytes(const tern_conv2d_params *params);
 
+/* Ternary weights as the gaps between those that are not zero.
+ *
+ * An output channel has two streams of steps, first over its weights that are `minus`, then over those that are `plus`.
+ * A stream starts at row 0, and a step goes on by a gap of 0 to 15 rows to the row that it counts. Rows are the weights
+ * in the order of `tern_weights`, but after every 12 of them lies a row that counts as 0, which longer gaps step on.
+ * Gaps are 4 bits, eight a word, the earliest lowest; the first word of a stream holds only as many as make the others
+ * whole, in its highest bits. No stream leaves the rows. */
+typedef struct {
+    const uint32_t *gaps;
+    const uint16_t *steps; /* lengths of the streams: of `minus`, then of `plus`, for each output channel */
+    const int16_t *plus, *minus; /* twice the levels, one an output channel */
+} tern_gap_weights;
+
+/* CONV_2D without groups, with ternary weights: as tern_conv2d_ternary_ref, many times as fast. The accumulators are
+ * doubled and must be less than 2^31 then. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    tern_gap_weights weights;
+    const int32_t *bias;       /* one an output channel: 2 * (bias - input zero point * sum of the weights) */
+    const int32_t *multiplier; /* one an output channel, in [0, 2^31) */
+    const int8_t *shift;       /* one an output channel, in [-31, -1] */
+    int32_t zero_point, minimum, maximum;
+} tern_conv2d_gaps_params;
+
+tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
+                             void *scratch);
+int32_t tern_conv2d_gaps_scratch_bytes(const tern_conv2d_gaps_params *params);
+
 /* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
  * channel c / (output.channels / input.channels). */
 typedef struct {

@@ -191,6 +191,67 @@ static tern_status call_conv2d(bool hostile) {
     return conv2ds[format](&p, input, output);
 }
 
+/* Streams of steps that stay within the rows, those of zeros included. */
+static tern_gap_weights random_gaps(int32_t rows, int32_t channels) {
+    uint16_t *steps = block(channels * 2 * (int64_t)sizeof *steps);
+    int32_t words = 0;
+    for (int32_t i = 0; i < 2 * channels; i++) {
+        steps[i] = (uint16_t)(one_in(4) ? 0 : between(1, one_in(9) ? 600 : 60));
+        words += (steps[i] + 7) / 8;
+    }
+    uint32_t *gaps = block(words * (int64_t)sizeof *gaps);
+    for (int32_t i = 0, word = 0; i < 2 * channels; i++) {
+        int32_t row = 0;
+        for (int32_t n = -steps[i] & 7; n < (steps[i] + 7) / 8 * 8; n++) {
+            const int32_t furthest = rows - 1 - row < 15 ? rows - 1 - row : 15, gap = between(0, furthest);
+            row += gap;
+            gaps[word + n / 8] &= ~(UINT32_C(15) << n % 8 * 4);
+            gaps[word + n / 8] |= (uint32_t)gap << n % 8 * 4;
+        }
+        word += (steps[i] + 7) / 8;
+    }
+    const tern_gap_weights weights = {gaps, steps, block(channels * 2), block(channels * 2)};
+    return weights;
+}
+
+static tern_status call_conv2d_gaps(bool hostile) {
+    tern_conv2d_gaps_params p = {random_shape(),
+                                 random_shape(),
+                                 random_window(),
+                                 between(-128, 127),
+                                 {NULL, NULL, NULL, NULL},
+                                 NULL,
+                                 NULL,
+                                 NULL,
+                                 between(-128, 127),
+                                 0,
+                                 0};
+    const int32_t channels = p.output.channels;
+    p.weights = random_gaps((p.window.height * p.window.width * p.input.channels + 11) / 12 * 13, channels);
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, -1);
+        ((int16_t *)(uintptr_t)p.weights.plus)[i] = (int16_t)between(-256, 254);
+        ((int16_t *)(uintptr_t)p.weights.minus)[i] = (int16_t)between(-256, 254);
+    }
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    void *scratch = block(tern_conv2d_gaps_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_window(&p.input.height, &p.window.stride_height);
+    else if (hostile)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.zero_point, 1);
+    return tern_conv2d_gaps(&p, input, output, scratch);
+}
+
 typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
 static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
                                         tern_depthwise_conv2d_base3_ref, tern_depthwise_conv2d_binary_ref};
@@ -314,8 +375,8 @@ static tern_status call_reshape(bool hostile) {
 }
 
 typedef tern_status call(bool hostile);
-static call *const calls[] = {call_conv2d, call_depthwise, call_fully_connected, call_pool,
-                              call_mean,   call_add,       call_softmax,         call_reshape};
+static call *const calls[] = {call_conv2d, call_conv2d_gaps, call_depthwise, call_fully_connected, call_pool,
+                              call_mean,   call_add,         call_softmax,   call_reshape};
 
 #ifdef LIBFUZZER
 

@@ -68,6 +68,22 @@ class Conv2dParams(Structure):
     ]
 
 
+class GapWeights(Structure):
+    _fields_ = [(name, c_void_p) for name in ("gaps", "steps", "plus", "minus")]
+
+
+class Conv2dGapsParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("input_zero_point", c_int32),
+        ("weights", GapWeights),
+        *((name, c_void_p) for name in ("bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
+    ]
+
+
 class DepthwiseConv2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -134,6 +150,7 @@ class SoftmaxParams(Structure):
 PARAMS: dict[str, type[Structure]] = {
     **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in FORMATS},
     "tern_conv2d_base3_expanded": Conv2dParams,
+    "tern_conv2d_gaps": Conv2dGapsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_max_pool2d_ref": Pool2dParams,
@@ -237,6 +254,34 @@ def weights(kind: str, codes: np.ndarray, plus: np.ndarray | None = None, minus:
         "binary": lambda: packed(rows > 0, 1),
     }[kind]()
     return make(Weights, pointer(data, np.uint8), pointer(plus, np.int8), pointer(minus, np.int8), len(planes) - 1)
+
+
+def gap_weights(codes: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> GapWeights:
+    """Rows of codes -1, 0, 1 as gaps, one step after the other, and their levels doubled."""
+    words: list[int] = []
+    steps = []
+    for row in codes:
+        for sign in (-1, 1):
+            gaps: list[int] = []
+            at = 0
+            for index in np.flatnonzero(row == sign):
+                target = index + index // 12
+                while target - at > 15:
+                    zeros = max(i for i in range(at + 1, at + 16) if i % 13 == 12)
+                    gaps.append(zeros - at)
+                    at = zeros
+                gaps.append(int(target - at))
+                at = int(target)
+            steps.append(len(gaps))
+            aligned = [0] * (-len(gaps) % 8) + gaps
+            words += [sum(gap << 4 * i for i, gap in enumerate(aligned[j : j + 8])) for j in range(0, len(aligned), 8)]
+    return make(
+        GapWeights,
+        pointer(np.array(words), np.uint32),
+        pointer(np.array(steps), np.uint16),
+        pointer(2 * plus.astype(int), np.int16),
+        pointer(2 * minus.astype(int), np.int16),
+    )
 
 
 def requantization(spec: Requantization) -> RequantizationParams:

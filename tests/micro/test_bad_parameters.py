@@ -28,6 +28,10 @@ def good_params(name: str) -> Structure:
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
+    if kind is tern_c.Conv2dGapsParams:
+        pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"), (-1, "i1"))]
+        gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels)
+        return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
     if kind is tern_c.DepthwiseConv2dParams:
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
@@ -44,7 +48,7 @@ def good_params(name: str) -> Structure:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range((3 if name == "tern_add_ref" else 2) + scratch)]
+    return [np.ones(16, np.int8) for _ in range(3 if name == "tern_add_ref" else 2)] + [np.ones(224, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -64,13 +68,14 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-CONVS = [name for name in PARAMS if "conv2d" in name]
+CONVS = [name for name in PARAMS if "conv2d" in name and "gaps" not in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name]
+GAPS = ["tern_conv2d_gaps"]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
 CONNECTED = [name for name in PARAMS if "fully_connected" in name]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
 POOLS = [name for name in PARAMS if "pool2d" in name]
-WINDOWED = [*CONVS, *POOLS]
+WINDOWED = [*CONVS, *GAPS, *POOLS]
 STEPS = ("stride_height", "stride_width", "dilation_height", "dilation_width")
 
 HOSTILE: list[tuple[list[str], str, Any, int]] = [
@@ -86,6 +91,10 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "kernel_channels", -4, ERROR_SHAPE),
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
+    *((GAPS, path, None, ERROR_NULL)
+      for path in ("weights.gaps", "weights.steps", "weights.plus", "weights.minus", "bias", "multiplier", "shift")),
+    *((GAPS, path, value, ERROR_PARAMETER)
+      for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),
     (POOLS, "output.channels", 3, ERROR_SHAPE),
     (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing
     (POOLS, "output.height", 3, ERROR_SHAPE),  # the last one does

@@ -1,0 +1,82 @@
+"""The fast convolution with ternary weights: for which layers, and with which parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tflite_export.gap_packing import GROUP, pack_gaps
+from tflite_export.graph import Tensor
+from tflite_export.kernel_call import Constant, KernelCall
+from tflite_export.levels import Levels
+
+# Output positions that the kernel computes at a time; below a quarter of them it mostly computes what nobody wants.
+_BLOCK = 16
+_FEWEST_POSITIONS = 4
+# With the steps over rows of zeros a stream's length still fits a uint16.
+_MOST_WEIGHTS = 30_000
+
+
+def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall | None:
+    """The call of `tern_conv2d_gaps` for the same layer, or None where that kernel cannot or should not do it.
+
+    Args:
+        call: of `tern_conv2d_ternary_ref`; it becomes the alternative for where memory is short.
+        weights: the int8 weights, shape (output channels, height, width, input channels).
+        levels: of these weights, in one plane of 2 bits.
+
+    Returns:
+        The call, or None for a grouped convolution, few output positions, weights without zeros, or scales and
+        accumulators that are out of the kernel's range.
+    """
+    assert weights.data is not None
+    fields: Mapping[str, Any] = call.fields
+    output, requantization = fields["output"], fields["requantization"]
+    channels = weights.shape[0]
+    length = weights.size // channels
+    shifts = requantization["shift"].data
+    if (
+        levels.bits == 1
+        or fields["kernel_channels"] != fields["input"]["channels"]
+        or output["height"] * output["width"] < _FEWEST_POSITIONS
+        or length > _MOST_WEIGHTS
+        or shifts.min() < -31
+        or shifts.max() > -1
+    ):
+        return None
+    rows = weights.data.reshape(channels, -1).astype(np.int64)
+    bias = -fields["input_zero_point"] * rows.sum(1)
+    if requantization["bias"] is not None:
+        bias = bias + requantization["bias"].data
+    if 2 * int((np.abs(bias) + 128 * np.abs(rows).sum(1)).max()) >= 2**31:
+        return None
+    streams = pack_gaps(levels.codes.reshape(channels, -1))
+    size = streams.gaps.nbytes + streams.steps.nbytes
+    return dataclasses.replace(
+        call,
+        function="tern_conv2d_gaps",
+        struct="tern_conv2d_gaps_params",
+        fields={
+            "input": fields["input"],
+            "output": output,
+            "window": fields["window"],
+            "input_zero_point": fields["input_zero_point"],
+            "weights": {
+                "gaps": Constant("weights", streams.gaps),
+                "steps": Constant("steps", streams.steps),
+                "plus": Constant("plus", 2 * levels.plus.astype(np.int16)),
+                "minus": Constant("minus", 2 * levels.minus.astype(np.int16)),
+            },
+            "bias": Constant("bias", (2 * bias).astype(np.int32)),
+            "multiplier": requantization["multiplier"],
+            "shift": requantization["shift"],
+            **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
+        },
+        weight_format="gaps",
+        scratch_bytes=-(-length // GROUP) * (GROUP + 1) * _BLOCK + -(-weights.shape[3] // 4) * 4,
+        reason=f"ternary, as gaps between nonzero weights: {size:,} bytes instead of {weights.data.nbytes:,}",
+        alternatives=(call,),
+    )
