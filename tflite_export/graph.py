@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tflite_export.errors import ExportError
+from tflite_export.files import read_file
 from tflite_export.tensor_types import constant_bytes
 
 
@@ -154,11 +155,4 @@ class Graph:
         """
         from tflite_export.tflite_reader import read_graph  # which makes these classes
 
-        return read_graph(bytes(model) if isinstance(model, bytes | bytearray) else _read_file(Path(model)))
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ExportError(f"cannot read {path}: {error.strerror}") from error
+        return read_graph(bytes(model) if isinstance(model, bytes | bytearray) else read_file(Path(model)))

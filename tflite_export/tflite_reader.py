@@ -25,7 +25,7 @@ _VERSION = 3
 _MAX_BYTES = 2**31 - 1
 _MAX_RANK = 32
 # Tables in one vector: tensors, operators, buffers. More would be a file made to keep its reader busy.
-_MAX_TABLES = 1 << 16
+_MAX_TABLES = 1 << 14
 # Tensors may share a buffer, as those of an unrolled loop do, but all constants together stay below this and the file.
 _MAX_CONSTANT_BYTES = 1 << 26
 
@@ -90,8 +90,8 @@ class _Reader:
         self._model = schema.Model.GetRootAs(content, 0)
         self._buffers = self._entries(self._model.BuffersLength(), self._model.Buffers, "buffers")
         self._codes = self._entries(self._model.OperatorCodesLength(), self._model.OperatorCodes, "operator codes")
-        # What names and lists may add up to. Each byte of an honest file belongs to one of them, at most.
-        self._allowance = 4 * len(content)
+        # What the bytes of names and lists may add up to. In an honest file each byte belongs to one of them, at most.
+        self._allowance = 2 * len(content)
         self._constant_allowance = _MAX_CONSTANT_BYTES + len(content)
 
     def graph(self) -> Graph:
@@ -177,7 +177,7 @@ class _Reader:
     ) -> Quantization | None:
         if packed is None or packed.ScaleLength() == 0:
             return None
-        self._spend(packed.ScaleLength() + packed.ZeroPointLength())
+        self._spend(4 * packed.ScaleLength() + 8 * packed.ZeroPointLength())
         scales = packed.ScaleAsNumpy()
         zero_points = packed.ZeroPointAsNumpy() if packed.ZeroPointLength() else np.zeros(scales.size, np.int64)
         axis = packed.QuantizedDimension()
@@ -242,7 +242,7 @@ class _Reader:
     def _list(self, packed: Any) -> list[int]:
         if isinstance(packed, int):  # the accessors' 0 for a vector that is not there
             return []
-        self._spend(packed.size)
+        self._spend(packed.nbytes)
         return packed.tolist()
 
     def _text(self, packed: bytes | None) -> str:
