@@ -8,7 +8,7 @@ C_FILES := $(wildcard micro/*/*.c micro/*/*.h tests/*/*.c)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: setup demo test lint docs format bench clean
+.PHONY: setup demo test lint docs format bench fuzz clean
 
 setup: $(VENV)/.ready
 
@@ -43,6 +43,11 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/reference_kernels.py
+
+# Damaged .tflite files, each to be refused or exported right: minutes. FUZZ="--seed N" repeats one.
+FUZZ ?= --count 10000 --jobs $(JOBS)
+fuzz: setup
+	PYTHONPATH=tests $(BIN)/python tests/tflite_export/fuzz_tflite.py $(FUZZ)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache $(VENV)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 # Kernels load activations as words.
 TENSOR_ALIGNMENT = 4
@@ -59,8 +60,11 @@ def plan_arena(buffers: Sequence[Buffer]) -> ArenaPlan:
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
     """The largest sum of buffers that live at the same time, in bytes: no plan can need less."""
-    steps = {buffer.first for buffer in buffers}
-    return max((sum(b.size for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    changes: dict[int, int] = {}
+    for buffer in buffers:
+        changes[buffer.first] = changes.get(buffer.first, 0) + buffer.size
+        changes[buffer.last + 1] = changes.get(buffer.last + 1, 0) - buffer.size
+    return max(accumulate(changes[step] for step in sorted(changes)), default=0)
 
 
 def _place(buffers: Sequence[Buffer], order: Iterable[int]) -> ArenaPlan:

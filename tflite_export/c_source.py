@@ -181,10 +181,14 @@ def c_array(declaration: str, data: np.ndarray) -> str:
     Returns:
         C source.
     """
-    values = list(map(_integer, data.reshape(-1).tolist()))
+    values = data.reshape(-1).tolist()
     per_line = 10 if data.dtype.itemsize > 1 else 24
-    lines = [", ".join(values[i : i + per_line]) for i in range(0, len(values), per_line)]
-    return f"{declaration} = {{\n    " + ",\n    ".join(lines) + ",\n};"
+    # Python prints a list of integers as C does, faster than one by one
+    lines = [str(values[i : i + per_line])[1:-1] for i in range(0, len(values), per_line)]
+    text = ",\n    ".join(lines)
+    if data.dtype == np.int32:
+        text = text.replace(str(-(2**31)), _integer(-(2**31)))
+    return f"{declaration} = {{\n    {text},\n}};"
 
 
 def _integer(value: int) -> str:

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from tflite_export.boards import BOARDS
 from tflite_export.errors import ExportError
-from tflite_export.graph import Graph, Op
-from tflite_export.levels import CHANNEL_AXES, find_levels
+from tflite_export.inspection import inspect
 from tflite_export.pipeline import DEFAULT_TARGETS, TARGETS, export
 from tflite_export.report import ExportReport
 from tflite_export.version import version
@@ -56,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=TARGETS, help="default: int8 c")
     sub.set_defaults(command=_export)
 
-    sub = commands.add_parser("inspect", help="the operators and weights of a .tflite")
+    sub = commands.add_parser("inspect", help="the operators, weights and sizes of a .tflite")
     sub.add_argument("model", type=Path, help=".tflite file")
+    sub.add_argument("--json", action="store_true", help="all that is known, for programs")
     sub.set_defaults(command=_inspect)
 
     sub = commands.add_parser("verify", help="compare the artefacts with the int8 reference, bit for bit")
@@ -135,34 +133,14 @@ def _load_keras(path: Path) -> object:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    graph = Graph.read(options.model)
-    levels = find_levels(graph)
-    table = Table(title=escape(str(options.model)), title_justify="left")
-    for column in ("", "operator", "output", "shape", "weights", "levels", "density"):
-        table.add_column(column)
-    for op in graph.ops:
-        output = op.outputs[0] if op.outputs else None
-        weights = next((t for t in op.inputs if t is not None and t.index in levels), None)
-        found = levels[weights.index] if weights else None
-        table.add_row(
-            str(op.index),
-            op.name,
-            escape(output.name) if output else "",
-            "x".join(map(str, output.shape)) if output else "",
-            _weight_shape(op),
-            "" if found is None else f"{found.bits}-bit {np.unique(found.weights()).tolist()}"[:40],
-            "" if found is None else f"{found.density:.2f}",
-        )
-    _console().print(table)
-    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
-        for tensor in tensors:
-            print(f"{what}: {tensor}")
+    found = inspect(options.model)
+    if options.json:
+        print(found.json(), end="")
+        return 0
+    _console().print(found.table(str(options.model)))
+    for line in found.summary():
+        print(line)
     return 0
-
-
-def _weight_shape(op: Op) -> str:
-    tensor = op.inputs[1] if op.name in CHANNEL_AXES and len(op.inputs) > 1 else None
-    return "" if tensor is None or tensor.data is None else f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from tflite_export.graph import Graph, Tensor
 CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 # Four planes take 6.4 bits in base 3; five would take as much as int8.
 MAXIMUM_PLANES = 4
+# More than any int8, and what stands for a level that is not there.
+_BEYOND = 999
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,36 +97,32 @@ def planes_of(weights: np.ndarray, axis: int) -> tuple[Levels, ...] | None:
     """
     moved = np.moveaxis(weights, axis, 0)
     rows = moved.reshape(len(moved), -1).astype(np.int16)
-    present = np.zeros((len(rows), 256), bool)
-    present[np.arange(len(rows))[:, None], rows + 128] = True
-    nonzero = present.copy()
-    nonzero[:, 128] = False
-    simple = nonzero.sum(1) <= 2
-    count = 1 if simple.all() else int(max(nonzero[~simple, 129:].sum(1).max(), nonzero[~simple, :128].sum(1).max()))
-    if count > MAXIMUM_PLANES:
-        return None
-    binary = bool((present.sum(1) <= 2).all())
-
-    plus, minus = np.zeros((2, count, len(rows)), np.int16)
-    codes = np.zeros((count, *rows.shape), np.int8)
-    for channel, row in enumerate(rows):
-        values = np.flatnonzero((present if binary else nonzero)[channel]) - 128
-        if simple[channel]:
-            # the greater value is `plus`; a single one is on the side of its sign
-            if len(values) and (len(values) > 1 or values[0] > 0):
-                plus[0, channel] = values[-1]
-            if len(values) and (len(values) > 1 or values[0] <= 0):
-                minus[0, channel] = values[0]
-            codes[0, channel] = np.where(row == plus[0, channel], 1, -1)
-            if not binary:
-                codes[0, channel][row == 0] = 0
-            continue
-        for plane, (low, high) in enumerate(pairwise([0, *values[values > 0]])):
-            plus[plane, channel] = high - low
-            codes[plane, channel][row >= high] = 1
-        for plane, (low, high) in enumerate(pairwise([0, *values[values < 0][::-1]])):
-            minus[plane, channel] = high - low
-            codes[plane, channel][row <= high] = -1
+    zero = rows == 0
+    most, least = rows.max(1), rows.min(1)
+    binary = bool(_holds_only(rows, most, least).all())
+    if not binary:  # the levels beside zero
+        most = np.where(zero, -_BEYOND, rows).max(1)
+        least = np.where(zero, _BEYOND, rows).min(1)
+        most, least = np.where(zero.all(1), 0, [most, least])
+    simple = (zero | _holds_only(rows, most, least)).all(1)
+    # the greater value is `plus`; a single one is on the side of its sign
+    several = most != least
+    plus, minus = np.zeros((2, MAXIMUM_PLANES, len(rows)), np.int16)
+    plus[0] = np.where(several | (most > 0), most, 0)
+    minus[0] = np.where(several | (least <= 0), least, 0)
+    codes = np.zeros((MAXIMUM_PLANES, *rows.shape), np.int8)
+    codes[0] = np.where(rows == plus[0][:, None], 1, -1)
+    if not binary:
+        codes[0][zero] = 0
+    count = 1
+    if not simple.all():
+        others = rows[~simple]
+        up, down = _thermometer(others), _thermometer(-others)
+        if up is None or down is None:
+            return None
+        plus[:, ~simple], minus[:, ~simple] = up[0], -down[0]
+        codes[:, ~simple] = up[1].astype(np.int8) - down[1]
+        count = int(max(np.count_nonzero(steps, axis=0).max() for steps in (up[0], down[0])))
     return tuple(
         Levels(
             bits=1 if binary else 2,
@@ -136,6 +133,26 @@ def planes_of(weights: np.ndarray, axis: int) -> tuple[Levels, ...] | None:
         )
         for plane in range(count)
     )
+
+
+def _holds_only(rows: np.ndarray, most: np.ndarray, least: np.ndarray) -> np.ndarray:
+    return (rows == most[:, None]) | (rows == least[:, None])
+
+
+def _thermometer(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The positive levels of each row as steps, int16 of shape (planes, rows), and where the values reach them.
+
+    None if a row has more than `MAXIMUM_PLANES` positive levels.
+    """
+    steps = np.zeros((MAXIMUM_PLANES, len(rows)), np.int16)
+    reached = np.zeros((MAXIMUM_PLANES, *rows.shape), bool)
+    level = np.zeros(len(rows), np.int16)
+    for plane in range(MAXIMUM_PLANES):
+        above = np.where(rows > level[:, None], rows, _BEYOND).min(1)
+        steps[plane] = np.where(above < _BEYOND, above - level, 0)
+        reached[plane] = rows >= above[:, None]
+        level = above
+    return None if (rows > level[:, None]).any() else (steps, reached)
 
 
 def find_levels(graph: Graph) -> dict[int, Levels]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tflite_export import c_source
 from tflite_export.errors import ExportError
-from tflite_export.files import write_files
+from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
 from tflite_export.levels import CHANNEL_AXES
@@ -160,12 +160,7 @@ def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None) -
     if isinstance(model, bytes | bytearray | str | Path):
         if calibration is not None:
             raise ExportError("a .tflite is calibrated already: leave the calibration data out")
-        if isinstance(model, bytes | bytearray):
-            return bytes(model)
-        try:
-            return Path(model).read_bytes()
-        except OSError as error:
-            raise ExportError(f"cannot read {model}: {error.strerror}") from error
+        return bytes(model) if isinstance(model, bytes | bytearray) else read_file(Path(model))
     if calibration is None:
         raise ExportError("a Keras model needs calibration data: 100 to 500 real samples, scaled as in training")
     from tflite_export.conversion import convert  # loads Keras and TensorFlow: seconds that a .tflite does not need

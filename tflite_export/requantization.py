@@ -96,7 +96,10 @@ def activation_range(op: Op, target: Tensor) -> tuple[int, int]:
 def _quantized(bound: float | None, target: Tensor) -> int | None:
     if bound is None:
         return None
-    ratio = np.float32(bound) / np.float32(target.scale)
+    with np.errstate(over="ignore"):
+        ratio = np.float32(bound) / np.float32(target.scale)
+    if abs(ratio) >= 2**31:
+        raise ExportError(f"{target} has the scale {target.scale:g}, too small for its activation")
     return target.zero_point + int(math.copysign(math.floor(abs(float(ratio)) + 0.5), ratio))
 
 
@@ -121,7 +124,7 @@ def softmax_parameters(beta: float, source: Tensor) -> tuple[int, int, int]:
     """(multiplier, shift, difference_minimum) of a SOFTMAX (TFLite PreprocessSoftmaxScaling, CalculateInputRadius)."""
     fraction_bits = 31 - _SOFTMAX_INTEGER_BITS
     real = min(beta * source.scale * 2.0**fraction_bits, 2.0**31 - 1)
-    if real <= 1:
+    if not real > 1:  # nor is NaN
         raise ExportError(f"softmax of {source} has the scale {source.scale:g}, too small to tell inputs apart")
     multiplier, shift = _split(real)
     radius = (2**_SOFTMAX_INTEGER_BITS - 1) * 2.0**fraction_bits / 2.0**shift

@@ -70,6 +70,8 @@ def check_interface(graph: Graph) -> None:
                 problems.append(f"the model's {what} {tensor} is not int8")
             elif tensor.quantization is None:
                 problems.append(f"the model's {what} {tensor} has no scale and zero point")
+            elif tensor.quantization.scales.size != 1:
+                problems.append(f"the model's {what} {tensor} has {tensor.quantization.scales.size} scales, not 1")
     if len({tensor.index for tensor in graph.outputs}) < len(graph.outputs):
         problems.append("an output of the model is listed twice: list it once")
     for tensor in graph.inputs:

@@ -34,6 +34,10 @@ def result(op: Op, index: int = 0, dtypes: tuple[str, ...] = ("int8",)) -> Tenso
 def _checked(op: Op, tensor: Tensor, dtypes: tuple[str, ...]) -> Tensor:
     if tensor.dtype not in dtypes:
         raise ExportError(f"{op}: {tensor} is not {' or '.join(dtypes)}")
+    if tensor.size == 0:
+        raise ExportError(f"{op}: {tensor} has no elements")
+    if tensor.variable:
+        raise ExportError(f"{op}: {tensor} is state that lasts, which this operator cannot read")
     if tensor.dtype in _RANGES:
         low, high = _RANGES[tensor.dtype]
         if not low <= tensor.zero_point <= high:
@@ -60,6 +64,16 @@ def expect_channels(op: Op, target: Tensor, channels: int) -> None:
     """Refuse a target with another number of channels: the kernels trust their shapes."""
     if image_shape(op, target)["channels"] != channels:
         raise ExportError(f"{op}: {target} should have {channels} channels")
+
+
+def expect_shape(op: Op, target: Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse a target that TFLite, which computes shapes anew, would give another one; ones in front do not count."""
+    if _without_ones(target.shape) != _without_ones(shape):
+        raise ExportError(f"{op}: {target} should have the shape {shape}")
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return next((shape[i:] for i, n in enumerate(shape) if n != 1), ())
 
 
 def image_shape(op: Op, tensor: Tensor) -> dict[str, int]:
@@ -90,6 +104,9 @@ def broadcast_strides(op: Op, tensor: Tensor, shape: tuple[int, ...]) -> tuple[i
 
 def window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> dict[str, int]:
     """The `tern_window` of a kernel of `height` x `width`, with TFLite's padding; checks the target's size."""
+    padding = option(op, "padding")
+    if padding not in ("SAME", "VALID"):
+        raise ExportError(f"{op}: its padding {padding} is neither SAME nor VALID")
     strides = (positive_option(op, "stride_h"), positive_option(op, "stride_w"))
     dilations = (1, 1)
     if op.name in CHANNEL_AXES:
@@ -99,7 +116,7 @@ def window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> d
         source.shape[1:3], target.shape[1:3], (height, width), strides, dilations, strict=True
     ):
         span = dilation * (kernel - 1) + 1
-        same = option(op, "padding") == "SAME"
+        same = padding == "SAME"
         expected = -(-size // stride) if same else (size - span) // stride + 1
         if out != expected:
             raise ExportError(f"{op}: {target} should be {expected} long where it is {out}")

@@ -15,8 +15,10 @@ from tflite_export.lowering.op_shapes import (
     MAX_RANK,
     activation,
     expect_channels,
+    expect_shape,
     full_rank,
     image_shape,
+    option,
     positive_option,
     result,
     window,
@@ -25,7 +27,7 @@ from tflite_export.lowering.op_shapes import (
 
 def _pool2d(op: Op, context: Context) -> list[KernelCall]:
     source, target = activation(op, 0), result(op)
-    expect_channels(op, target, source.shape[-1])
+    expect_channels(op, target, image_shape(op, source)["channels"])
     # LiteRT's own tolerance; the kernels do not rescale
     if abs(source.scale - target.scale) > 1e-6 or source.zero_point != target.zero_point:
         raise ExportError(f"{op}: the scales of {source} and {target} differ")
@@ -57,10 +59,11 @@ def _mean(op: Op, context: Context) -> list[KernelCall]:
     rank = len(source.shape)
     if not rank or any(not -rank <= int(axis) < rank for axis in np.ravel(axes.data)):
         raise ExportError(f"{op}: its axes {np.ravel(axes.data).tolist()} are not dimensions of {source}")
+    keep_dims = option(op, "keep_dims")
     reduced = {int(axis) % rank for axis in np.ravel(axes.data)}
     count = math.prod(source.shape[axis] for axis in reduced)
-    if target.size * count != source.size:
-        raise ExportError(f"{op}: the mean of {source} over {sorted(reduced)} is not {target}")
+    kept = [1 if axis in reduced else n for axis, n in enumerate(source.shape) if keep_dims or axis not in reduced]
+    expect_shape(op, target, tuple(kept))
     multiplier, shift = rq.mean_multiplier(source, target, count)
     return [
         KernelCall(

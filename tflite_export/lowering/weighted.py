@@ -13,7 +13,7 @@ from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
-from tflite_export.lowering.op_shapes import activation, expect_channels, image_shape, result, window
+from tflite_export.lowering.op_shapes import activation, expect_channels, expect_shape, image_shape, result, window
 from tflite_export.lowering.weight_formats import pack_weights
 
 _MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
@@ -56,8 +56,10 @@ def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
     weights = _weights(op, rank=2)
     outputs, inputs = weights.shape
     rows, remainder = divmod(source.size, inputs)
-    if remainder or rows * outputs != target.size:
-        raise ExportError(f"{op}: {weights} does not fit {source} and {target}")
+    keep_num_dims = op.options.get("keep_num_dims", False)
+    if remainder or (keep_num_dims and source.shape[-1:] != (inputs,)):
+        raise ExportError(f"{op}: {weights} does not fit {source}")
+    expect_shape(op, target, (*source.shape[:-1], outputs) if keep_num_dims else (rows, outputs))
     if op.options.get("weights_format", 0) != 0:
         raise ExportError(f"{op}: shuffled weights are not supported")
     geometry = {"rows": rows, "inputs": inputs, "outputs": outputs}
@@ -105,7 +107,7 @@ def _weights(op: Op, rank: int) -> Tensor:
     tensor = op.inputs[1] if len(op.inputs) > 1 else None
     if tensor is None or tensor.data is None:
         raise ExportError(f"{op}: its weights are not a constant")
-    if tensor.dtype != "int8" or tensor.quantization is None or len(tensor.shape) != rank:
+    if tensor.dtype != "int8" or tensor.quantization is None or len(tensor.shape) != rank or not tensor.size:
         raise ExportError(f"{op}: its weights {tensor} are not quantised int8 of {rank} dimensions")
     if np.any(tensor.quantization.zero_points):
         raise ExportError(f"{op}: its weights {tensor} have a zero point that is not 0")
