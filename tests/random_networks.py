@@ -9,6 +9,10 @@ import numpy as np
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 _ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
+_STEPS = (
+    *("conv", "conv", "depthwise", "depthwise", "max", "average", "add", "bias", "input"),
+    *("transpose conv", "pad", "concat", "split", "transpose", "resize"),
+)
 _KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
@@ -33,7 +37,7 @@ class _Network:
         self.inputs = [self._activation(shape)]
         current = self.inputs[0]
         for _ in range(self._integer(1, 4)):
-            step = self.rng.choice(["conv", "depthwise", "max", "average", "add", "bias", "input"])
+            step = self._draw(_STEPS)
             current = {
                 "conv": self._conv,
                 "depthwise": self._depthwise,
@@ -42,6 +46,12 @@ class _Network:
                 "add": self._add_branch,
                 "bias": self._add_constant,
                 "input": self._add_input,
+                "transpose conv": self._transpose_conv,
+                "pad": self._pad,
+                "concat": self._concat,
+                "split": self._split,
+                "transpose": self._transpose,
+                "resize": self._resize,
             }[step](current)
         outputs = []
         if self.rng.random() < 0.2:
@@ -115,6 +125,60 @@ class _Network:
         operands = [x.name, other.name] if self.rng.random() < 0.5 else [other.name, x.name]
         options = {"fusedActivationFunction": self._draw(_ACTIVATIONS)}
         self.ops.append(OpSpec("ADD", operands, [y.name], options))
+        return y
+
+    def _transpose_conv(self, x: TensorSpec) -> TensorSpec:
+        _, *size, channels = x.shape
+        filters, padding = self._integer(1, 5), self._draw(["SAME", "VALID"])
+        kernel, strides = self._integers(1, 4, 2), self._integers(1, 2, 2)
+        out = [n * s if padding == "SAME" else (n - 1) * s + k for n, s, k in zip(size, strides, kernel, strict=True)]
+        shape = (1, *out, filters)
+        weights, scales = self._weights((filters, *kernel, channels), 0)
+        bias = self._bias(filters, x, scales)
+        y = self._activation(shape, self._output_scale(x, scales, weights, 0))
+        inputs = [self._constant(shape), weights.name, x.name, *bias]
+        options = {"padding": padding, "strideH": strides[0], "strideW": strides[1]}
+        options |= {"fusedActivationFunction": self._draw((None, "RELU", "RELU6"))}
+        self.ops.append(OpSpec("TRANSPOSE_CONV", inputs, [y.name], options))
+        return y
+
+    def _pad(self, x: TensorSpec) -> TensorSpec:
+        pads = [(0, 0), *(self._integers(0, 2, 2) for _ in range(2)), self._draw([(0, 0), (1, 2)])]
+        y = self._like(x, tuple(n + sum(pad) for n, pad in zip(x.shape, pads, strict=True)))
+        self.ops.append(OpSpec("PAD", [x.name, self._constant(pads)], [y.name]))
+        return y
+
+    def _concat(self, x: TensorSpec) -> TensorSpec:
+        axis = self._integer(1, 3)
+        other = self._like(x, tuple(self._integer(1, 3) if i == axis else n for i, n in enumerate(x.shape)))
+        self.inputs.append(other)
+        pair = self._draw([[x, other], [other, x], [x, other, x]])
+        y = self._like(x, tuple(sum(z.shape[i] for z in pair) if i == axis else n for i, n in enumerate(x.shape)))
+        self.ops.append(
+            OpSpec("CONCATENATION", [z.name for z in pair], [y.name], {"axis": self._draw([axis, axis - 4])})
+        )
+        return y
+
+    def _split(self, x: TensorSpec) -> TensorSpec:
+        axis = self._draw([i for i in (1, 2, 3) if x.shape[i] % 2 == 0] or [0])
+        count = 2 if axis else 1
+        parts = [
+            self._like(x, tuple(n // count if i == axis else n for i, n in enumerate(x.shape))) for _ in range(count)
+        ]
+        self.ops.append(OpSpec("SPLIT", [self._constant(axis), x.name], [y.name for y in parts], {"numSplits": count}))
+        return self._add(*parts) if count == 2 else parts[0]
+
+    def _transpose(self, x: TensorSpec) -> TensorSpec:
+        order = [0, *(1 + self.rng.permutation(3)).tolist()]
+        y = self._like(x, tuple(x.shape[i] for i in order))
+        self.ops.append(OpSpec("TRANSPOSE", [x.name, self._constant(order)], [y.name]))
+        return y
+
+    def _resize(self, x: TensorSpec) -> TensorSpec:
+        size = self._integers(1, 12, 2)
+        y = self._like(x, (1, *size, x.shape[3]))
+        options = self._draw([{}, {"alignCorners": True}, {"halfPixelCenters": True}])
+        self.ops.append(OpSpec("RESIZE_NEAREST_NEIGHBOR", [x.name, self._constant(size)], [y.name], options))
         return y
 
     def _mean(self, x: TensorSpec) -> TensorSpec:
@@ -207,6 +271,14 @@ class _Network:
         energy = np.linalg.norm(rows, axis=1)
         spread = float(x.scale) * 74 * float(np.max(scales)) * max(float(np.median(energy)), 1.0)
         return float(spread / self.rng.uniform(30, 90))
+
+    def _constant(self, values) -> str:
+        data = np.array(values, np.int32)
+        return self._tensor(data.shape, None, 0, data, dtype="int32").name
+
+    def _like(self, x: TensorSpec, shape: tuple) -> TensorSpec:
+        """An activation quantised as x is."""
+        return self._activation(shape, x.scale, x.zero_point)
 
     def _activation(self, shape: tuple, scale: float | None = None, zero_point: int | None = None) -> TensorSpec:
         scale = self._scale() if scale is None else scale

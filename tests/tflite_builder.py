@@ -57,7 +57,35 @@ _OPS = {
     "ADD": _Op("AddOptions", 2, {"fusedActivationFunction": None}),
     "MUL": _Op("MulOptions", 2, {"fusedActivationFunction": None}),
     "SUB": _Op("SubOptions", 2, {"fusedActivationFunction": None}),
+    "BROADCAST_TO": _Op("BroadcastToOptions", 3, {}),
+    "CONCATENATION": _Op("ConcatenationOptions", 2, {"axis": -1, "fusedActivationFunction": None}),
+    "DEPTH_TO_SPACE": _Op("DepthToSpaceOptions", 1, {"blockSize": 2}),
+    "EXPAND_DIMS": _Op("ExpandDimsOptions", 1, {}),
+    "GATHER": _Op("GatherOptions", 2, {"axis": 0, "batchDims": 0}),
+    "PACK": _Op("PackOptions", 2, {"axis": 0, "valuesCount": 1}),
+    "PAD": _Op("PadOptions", 2, {}),
+    "PADV2": _Op("PadV2Options", 2, {}),
     "RESHAPE": _Op("ReshapeOptions", 1, {}),
+    "RESIZE_NEAREST_NEIGHBOR": _Op(
+        "ResizeNearestNeighborOptions", 3, {"alignCorners": False, "halfPixelCenters": False}
+    ),
+    "REVERSE_V2": _Op("ReverseV2Options", 2, {}),
+    "SLICE": _Op("SliceOptions", 2, {}),
+    "SPACE_TO_DEPTH": _Op("SpaceToDepthOptions", 2, {"blockSize": 2}),
+    "SPLIT": _Op("SplitOptions", 2, {"numSplits": 1}),
+    "SPLIT_V": _Op("SplitVOptions", 2, {"numSplits": 1}),
+    "SQUEEZE": _Op("SqueezeOptions", 1, {}),
+    "STRIDED_SLICE": _Op(
+        "StridedSliceOptions",
+        2,
+        {"beginMask": 0, "endMask": 0, "ellipsisMask": 0, "newAxisMask": 0, "shrinkAxisMask": 0, "offset": False},
+    ),
+    "TILE": _Op("TileOptions", 1, {}),
+    "TRANSPOSE": _Op("TransposeOptions", 2, {}),
+    "TRANSPOSE_CONV": _Op(
+        "TransposeConvOptions", 3, {"padding": "VALID", "strideH": 1, "strideW": 1, "fusedActivationFunction": None}
+    ),
+    "UNPACK": _Op("UnpackOptions", 2, {"axis": 0, "num": 1}),
     "SOFTMAX": _Op("SoftmaxOptions", 2, {"beta": 1.0}),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from tflite_export.graph import Graph, Tensor
 
 # The dimension of the output channels in the weights of each operator that has weights.
-CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 # Four planes take 6.4 bits in base 3; five would take as much as int8.
 MAXIMUM_PLANES = 4
 # More than any int8, and what stands for a level that is not there.

@@ -48,6 +48,25 @@ tern_status tern_depthwise_conv2d_base3_ref(const tern_depthwise_conv2d_params *
 tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                              int8_t *output);
 
+/* TRANSPOSE_CONV. The window slides over the output: tap k of input position i adds to output position
+ * i * stride - pad + k. Dilations are 1. The weights are those of CONV_2D, a row an output channel. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    tern_weights weights;
+    tern_requantization requantization;
+} tern_transpose_conv2d_params;
+
+tern_status tern_transpose_conv2d_int8_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                           int8_t *output);
+tern_status tern_transpose_conv2d_ternary_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                              int8_t *output);
+tern_status tern_transpose_conv2d_base3_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                            int8_t *output);
+tern_status tern_transpose_conv2d_binary_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                             int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

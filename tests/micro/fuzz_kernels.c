@@ -306,16 +306,91 @@ static tern_status call_softmax(bool hostile) {
     return tern_softmax_ref(&p, input, output);
 }
 
-static tern_status call_reshape(bool hostile) {
-    const tern_reshape_params p = {hostile ? not_sizes[between(0, 5)] : between(1, 99)};
-    const int8_t *input = block(p.size);
-    int8_t *output = block(p.size);
-    return tern_reshape_ref(&p, input, output);
+/* A copy between blocks that hold just what the strides reach. */
+static tern_status call_copy(bool hostile) {
+    tern_copy_params p = {between(1, 8), {1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0}, 0, 0};
+    int32_t sizes[2] = {1, 1};
+    for (int i = TERN_COPY_RANK - 1; i >= 0; i--) {
+        p.shape[i] = between(1, 3);
+        const int32_t from = between(-1, 1) * sizes[0], to = one_in(3) ? -sizes[1] : sizes[1];
+        p.input_strides[i] = from;
+        p.output_strides[i] = to;
+        p.input_offset += from < 0 ? -from * (p.shape[i] - 1) : 0;
+        p.output_offset += to < 0 ? -to * (p.shape[i] - 1) : 0;
+        sizes[0] *= p.shape[i];
+        sizes[1] *= p.shape[i];
+    }
+    const void *input = block((int64_t)sizes[0] * p.element_bytes);
+    void *output = block((int64_t)sizes[1] * p.element_bytes);
+    if (hostile && one_in(2))
+        spoil_size(p.shape, TERN_COPY_RANK);
+    else if (hostile)
+        p.output_offset = between(INT32_MIN, -1);
+    return tern_copy_ref(&p, input, output);
+}
+
+static tern_status call_pad(bool hostile) {
+    tern_pad_params p = {{1, 1, 1, 1}, {1, 1, 1, 1}, {0, 0, 0, 0}, between(-128, 127)};
+    int64_t sizes[2] = {1, 1};
+    for (int i = 0; i < TERN_MAX_RANK; i++) {
+        p.input[i] = between(1, 5);
+        p.before[i] = between(0, 2);
+        p.output[i] = p.input[i] + p.before[i] + between(0, 2);
+        sizes[0] *= p.input[i];
+        sizes[1] *= p.output[i];
+    }
+    const int8_t *input = block(sizes[0]);
+    int8_t *output = block(sizes[1]);
+    if (hostile && one_in(2))
+        spoil_size(one_in(2) ? p.input : p.output, TERN_MAX_RANK);
+    else if (hostile)
+        p.before[between(0, 3)] = one_in(2) ? -between(1, INT32_MAX) : between(5, INT32_MAX);
+    return tern_pad_ref(&p, input, output);
+}
+
+static tern_status call_pick(bool hostile) {
+    tern_pick_params p = {random_shape(), between(1, 9), between(1, 9), NULL, NULL};
+    int32_t *rows = block(p.output_height * (int64_t)sizeof *rows);
+    int32_t *columns = block(p.output_width * (int64_t)sizeof *columns);
+    for (int32_t i = 0; i < p.output_height; i++)
+        rows[i] = between(0, p.input.height - 1);
+    for (int32_t i = 0; i < p.output_width; i++)
+        columns[i] = between(0, p.input.width - 1);
+    p.rows = rows;
+    p.columns = columns;
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block((int64_t)p.output_height * p.output_width * p.input.channels);
+    if (hostile && one_in(2))
+        spoil_size(&p.input.height, 5);
+    else if (hostile)
+        spoil_value(one_in(2) ? rows : columns, 1);
+    return tern_pick_ref(&p, input, output);
+}
+
+typedef tern_status transposed(const tern_transpose_conv2d_params *, const int8_t *, int8_t *);
+static transposed *const transposeds[] = {tern_transpose_conv2d_int8_ref, tern_transpose_conv2d_ternary_ref,
+                                          tern_transpose_conv2d_base3_ref, tern_transpose_conv2d_binary_ref};
+
+static tern_status call_transpose_conv2d(bool hostile) {
+    const int32_t format = between(INT8, BINARY);
+    tern_transpose_conv2d_params p = {random_shape(),     random_shape(),        random_window(),
+                                      between(-128, 127), {NULL, NULL, NULL, 0}, {NULL, NULL, NULL, 0, 0, 0}};
+    p.window.dilation_height = p.window.dilation_width = 1;
+    p.weights =
+        random_weights(format, p.output.channels,
+                       (int64_t)p.window.height * p.window.width * p.input.channels, p.output.channels);
+    p.requantization = random_requantization(p.output.channels);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return transposeds[format](&p, input, output);
 }
 
 typedef tern_status call(bool hostile);
 static call *const calls[] = {call_conv2d, call_depthwise, call_fully_connected, call_pool,
-                              call_mean,   call_add,       call_softmax,         call_reshape};
+                              call_mean,   call_add,       call_softmax,         call_copy,
+                              call_pad,    call_pick,      call_transpose_conv2d};
 
 #ifdef LIBFUZZER
 

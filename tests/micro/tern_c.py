@@ -123,8 +123,34 @@ class AddParams(Structure):
     ]  # fmt: skip
 
 
-class ReshapeParams(Structure):
-    _fields_ = [("size", c_int32)]
+Six = c_int32 * 6
+
+
+class CopyParams(Structure):
+    _fields_ = [
+        ("element_bytes", c_int32),
+        *((name, Six) for name in ("shape", "input_strides", "output_strides")),
+        ("input_offset", c_int32),
+        ("output_offset", c_int32),
+    ]
+
+
+class PadParams(Structure):
+    _fields_ = [*((name, Dimensions) for name in ("input", "output", "before")), ("value", c_int32)]
+
+
+class PickParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output_height", c_int32),
+        ("output_width", c_int32),
+        ("rows", c_void_p),
+        ("columns", c_void_p),
+    ]
+
+
+class TransposeConv2dParams(Structure):
+    _fields_ = DepthwiseConv2dParams._fields_
 
 
 class SoftmaxParams(Structure):
@@ -136,11 +162,14 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_base3_expanded": Conv2dParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,
     "tern_add_ref": AddParams,
-    "tern_reshape_ref": ReshapeParams,
+    "tern_copy_ref": CopyParams,
+    "tern_pad_ref": PadParams,
+    "tern_pick_ref": PickParams,
     "tern_softmax_ref": SoftmaxParams,
 }
 

@@ -28,7 +28,7 @@ def good_params(name: str) -> Structure:
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
-    if kind is tern_c.DepthwiseConv2dParams:
+    if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
         return make(kind, **image, minimum=-128, maximum=127)
@@ -39,7 +39,13 @@ def good_params(name: str) -> Structure:
         scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
         limits = {"minimum": -128, "maximum": 127}
         return make(kind, shape=dimensions(2, 2, 4), strides=strides, left_shift=20, **scale, **limits)
-    return tern_c.ReshapeParams(16) if kind is tern_c.ReshapeParams else tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
+    if kind is tern_c.CopyParams:
+        return make(kind, 1, tern_c.Six(1, 1, 1, 1, 4, 4), *(tern_c.Six(0, 0, 0, 0, 4, 1),) * 2, 0, 0)
+    if kind is tern_c.PadParams:
+        return make(kind, dimensions(2, 4), dimensions(4, 4), Dimensions(0, 0, 1, 0), 0)
+    if kind is tern_c.PickParams:
+        return make(kind, Shape(2, 2, 4), 2, 2, *(tern_c.pointer(np.array([1, 0]), np.int32) for _ in range(2)))
+    return tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
 
 
 def buffers(name: str) -> list[np.ndarray]:
@@ -65,7 +71,8 @@ def changed(params: Any, path: str, value: Any) -> Structure:
 
 
 CONVS = [name for name in PARAMS if "conv2d" in name]
-CONV2DS = [name for name in CONVS if "depthwise" not in name]
+TRANSPOSED = [name for name in CONVS if "transpose" in name]
+CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
 CONNECTED = [name for name in PARAMS if "fully_connected" in name]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
@@ -120,7 +127,19 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
-    *((["tern_reshape_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_copy_ref"], f"shape[{i}]", value, ERROR_SHAPE) for i in range(6) for value in (0, -1, LARGE)),
+    *((["tern_copy_ref"], "element_bytes", value, ERROR_PARAMETER) for value in (0, -1, 9)),
+    *((["tern_copy_ref"], path, value, ERROR_SHAPE)
+      for path in ("input_offset", "output_offset", "input_strides[4]", "output_strides[5]")
+      for value in (-1, LARGE, -LARGE)),
+    *((["tern_pad_ref"], path, value, ERROR_SHAPE)
+      for path in ("input[2]", "output[3]", "before[2]", "before[3]") for value in (-1, LARGE)),
+    *((["tern_pad_ref"], "before[2]", value, ERROR_SHAPE) for value in (3, -1)),
+    *((["tern_pad_ref"], "value", value, ERROR_PARAMETER) for value in (-129, 128)),
+    *((["tern_pick_ref"], path, value, ERROR_SHAPE)
+      for path in ("input.height", "input.channels", "output_height", "output_width") for value in (0, -1, LARGE)),
+    *((["tern_pick_ref"], path, 1, ERROR_PARAMETER) for path in ("input.height", "input.width")),
+    *((["tern_pick_ref"], path, None, ERROR_NULL) for path in ("rows", "columns")),
     *((["tern_softmax_ref"], field, value, ERROR_SHAPE)
       for field, values in {"rows": (0, -1, LARGE), "depth": (0, -1, 8192)}.items() for value in values),
     *((["tern_softmax_ref"], field, value, ERROR_PARAMETER)

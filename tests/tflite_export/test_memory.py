@@ -69,7 +69,7 @@ def test_no_kernel_writes_what_is_still_needed(seed: int) -> None:
         if call.op.index in remaining:
             assert not set(cells(call.output)) & {cell for tensor in sources for cell in cells(tensor)}
         else:
-            assert call.function == "tern_reshape_ref"
+            assert call.function == "tern_copy_ref"
             assert cells(call.output) == cells(sources[0])
             value[call.output.index] = value[sources[0].index]
         write(call.output)
@@ -89,13 +89,13 @@ def _reshape(inputs: list[str], outputs: list[str], steps: list[tuple[str, str]]
 def test_reshape_from_an_input_to_an_output_is_a_copy() -> None:
     graph = _reshape(["x"], ["y"], [("x", "y")])
     plan = plan_memory(graph, lower(graph))
-    assert [call.function for call in plan.calls] == ["tern_reshape_ref"]
+    assert [call.function for call in plan.calls] == ["tern_copy_ref"]
 
 
 def test_two_outputs_do_not_share_bytes() -> None:
     graph = _reshape(["x"], ["y", "z"], [("x", "a"), ("a", "y"), ("y", "z")])
     plan = plan_memory(graph, lower(graph))
-    assert [call.function for call in plan.calls] == ["tern_reshape_ref"] * 2
+    assert [call.function for call in plan.calls] == ["tern_copy_ref"] * 2
     assert {plan.locations[t.index].place for t in graph.outputs} == {"output"}
     assert {plan.locations[t.index].index for t in graph.outputs} == {0, 1}
 

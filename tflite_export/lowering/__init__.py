@@ -10,13 +10,14 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
 from tflite_export.levels import find_planes
-from tflite_export.lowering import activations, copies, elementwise, pooling, weighted
+from tflite_export.lowering import activations, copies, elementwise, images, pooling, weighted
 from tflite_export.lowering.context import Context, Lowering
 
 LOWERINGS: dict[str, Lowering] = {
     **activations.LOWERINGS,
     **copies.LOWERINGS,
     **elementwise.LOWERINGS,
+    **images.LOWERINGS,
     **pooling.LOWERINGS,
     **weighted.LOWERINGS,
 }

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
-from tflite_export.levels import CHANNEL_AXES
 
 # TERN_MAX_RANK of tern.h.
 MAX_RANK = 4
@@ -43,6 +44,24 @@ def _checked(op: Op, tensor: Tensor, dtypes: tuple[str, ...]) -> Tensor:
         if not low <= tensor.zero_point <= high:
             raise ExportError(f"{op}: {tensor} has the zero point {tensor.zero_point}, outside of {tensor.dtype}")
     return tensor
+
+
+def constant(op: Op, index: int, what: str) -> np.ndarray:
+    """The values of an input that has to be a constant."""
+    tensor = op.inputs[index] if index < len(op.inputs) else None
+    if tensor is None or tensor.data is None:
+        raise ExportError(f"{op}: its {what}, input {index}, is not a constant")
+    return tensor.data
+
+
+def expect_same_quantization(op: Op, source: Tensor, target: Tensor) -> None:
+    """Refuse an output of another type, scale or zero point: the kernels copy bytes."""
+    if source.dtype != target.dtype:
+        raise ExportError(f"{op}: {source} and {target} should have the same type")
+    if source.quantization is None or target.quantization is None:
+        return
+    if (source.scale, source.zero_point) != (target.scale, target.zero_point):
+        raise ExportError(f"{op}: {source} and {target} should have the same scale and zero point")
 
 
 def option(op: Op, key: str) -> Any:
@@ -109,7 +128,7 @@ def window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> d
         raise ExportError(f"{op}: its padding {padding} is neither SAME nor VALID")
     strides = (positive_option(op, "stride_h"), positive_option(op, "stride_w"))
     dilations = (1, 1)
-    if op.name in CHANNEL_AXES:
+    if "dilation_h_factor" in op.options:
         dilations = (positive_option(op, "dilation_h_factor"), positive_option(op, "dilation_w_factor"))
     pads = []
     for size, out, kernel, stride, dilation in zip(

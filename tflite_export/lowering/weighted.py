@@ -13,9 +13,20 @@ from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
-from tflite_export.lowering.op_shapes import activation, expect_channels, expect_shape, image_shape, result, window
+from tflite_export.lowering.op_shapes import (
+    activation,
+    constant,
+    expect_channels,
+    expect_shape,
+    image_shape,
+    result,
+    window,
+)
 from tflite_export.lowering.weight_formats import pack_weights
 
+# Which inputs are the activation and the bias; the weights are input 1 of every operator.
+_ACTIVATION_AND_BIAS = {"TRANSPOSE_CONV": (2, 3)}
+_USUALLY = (0, 2)
 _MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -66,6 +77,23 @@ def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
     return [_call_with_weights(op, "fully_connected", geometry, weights, context, rq.float64_multipliers)]
 
 
+def _transpose_conv(op: Op, context: Context) -> list[KernelCall]:
+    source, target = _source(op), result(op)
+    weights = _weights(op, rank=4)
+    channels, height, width, kernel_channels = weights.shape
+    wanted = tuple(int(size) for size in np.ravel(constant(op, 0, "output shape")))
+    if image_shape(op, source)["channels"] != kernel_channels or len(wanted) != 4:
+        raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    expect_shape(op, target, wanted)
+    expect_channels(op, target, channels)
+    geometry: dict[str, Field] = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, target, source, height, width),  # it slides over the output
+    }
+    return [_call_with_weights(op, "transpose_conv2d", geometry, weights, context, rq.channel_multipliers)]
+
+
 def _call_with_weights(
     op: Op,
     kernel: str,
@@ -74,7 +102,7 @@ def _call_with_weights(
     context: Context,
     multipliers_of: _MultipliersOf,
 ) -> KernelCall:
-    source, target = activation(op, 0), result(op)
+    source, target = _source(op), result(op)
     packed = pack_weights(weights, context, CHANNEL_AXES[op.name])
     call = KernelCall(
         op=op,
@@ -103,6 +131,10 @@ def _call_with_weights(
     )
 
 
+def _source(op: Op) -> Tensor:
+    return activation(op, _ACTIVATION_AND_BIAS.get(op.name, _USUALLY)[0])
+
+
 def _weights(op: Op, rank: int) -> Tensor:
     tensor = op.inputs[1] if len(op.inputs) > 1 else None
     if tensor is None or tensor.data is None:
@@ -120,7 +152,8 @@ def _requantization(
     op: Op, source: Tensor, weights: Tensor, target: Tensor, multipliers_of: _MultipliersOf
 ) -> Mapping[str, Field]:
     channels = weights.shape[CHANNEL_AXES[op.name]]
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    _, bias_index = _ACTIVATION_AND_BIAS.get(op.name, _USUALLY)
+    bias = op.inputs[bias_index] if len(op.inputs) > bias_index else None
     if bias is not None and (bias.data is None or bias.dtype != "int32" or bias.size != channels):
         raise ExportError(f"{op}: its bias {bias} is not an int32 constant of {channels} values")
     multipliers, shifts = multipliers_of(source, weights, target, channels)
@@ -139,4 +172,5 @@ LOWERINGS: dict[str, Lowering] = {
     "CONV_2D": _conv2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv2d,
     "FULLY_CONNECTED": _fully_connected,
+    "TRANSPOSE_CONV": _transpose_conv,
 }
