@@ -12,7 +12,9 @@ _ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
 _STEPS = (
     *("conv", "conv", "depthwise", "depthwise", "max", "average", "add", "bias", "input"),
     *("transpose conv", "pad", "concat", "split", "transpose", "resize"),
+    *("unary", "unary", "binary", "prelu", "extreme"),
 )
+_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE")
 _KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
@@ -52,6 +54,10 @@ class _Network:
                 "split": self._split,
                 "transpose": self._transpose,
                 "resize": self._resize,
+                "unary": self._unary,
+                "binary": self._binary,
+                "prelu": self._prelu,
+                "extreme": self._extreme,
             }[step](current)
         outputs = []
         if self.rng.random() < 0.2:
@@ -65,7 +71,25 @@ class _Network:
             if self.rng.random() < 0.5 and current.shape[-1] < 512:
                 current = self._softmax(current)
         outputs = [spec for spec in outputs if spec.name != current.name] + [current]
+        if self.rng.random() < 0.3:
+            self._edges(outputs)
         return build_model(self.tensors, self.ops, [x.name for x in self.inputs], [y.name for y in outputs])
+
+    def _edges(self, outputs: list[TensorSpec]) -> None:
+        """Let the caller have floats or uint8, as converters do unless told otherwise."""
+        kind = self._draw(["float32", "uint8"])
+        for i, x in enumerate(self.inputs):
+            self.inputs[i] = self._edge(x, kind)
+            self.ops.insert(i, OpSpec("QUANTIZE", [self.inputs[i].name], [x.name]))
+        for i, y in enumerate(outputs):
+            outputs[i] = self._edge(y, kind)
+            op = "DEQUANTIZE" if kind == "float32" else "QUANTIZE"
+            self.ops.append(OpSpec(op, [y.name], [outputs[i].name]))
+
+    def _edge(self, x: TensorSpec, kind: str) -> TensorSpec:
+        if kind == "float32":
+            return self._tensor(x.shape, None, 0, dtype=kind)
+        return self._tensor(x.shape, x.scale, x.zero_point + 128, dtype=kind)
 
     # --- operators
 
@@ -179,6 +203,41 @@ class _Network:
         y = self._like(x, (1, *size, x.shape[3]))
         options = self._draw([{}, {"alignCorners": True}, {"halfPixelCenters": True}])
         self.ops.append(OpSpec("RESIZE_NEAREST_NEIGHBOR", [x.name, self._constant(size)], [y.name], options))
+        return y
+
+    def _unary(self, x: TensorSpec) -> TensorSpec:
+        op = self._draw(_UNARY)
+        scale, zero_point = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(op, (x.scale * 1.3, None))
+        y = self._activation(x.shape, scale, zero_point)
+        self.ops.append(OpSpec(op, [x.name], [y.name], {"alpha": 0.2} if op == "LEAKY_RELU" else {}))
+        return y
+
+    def _binary(self, x: TensorSpec) -> TensorSpec:
+        """With a function of itself, or with a constant a channel."""
+        op = self._draw(["SUB", "MUL", "MAXIMUM", "MINIMUM"])
+        if self.rng.random() < 0.5:
+            data = self.rng.integers(-128, 128, x.shape[-1:]).astype(np.int8)
+            other = self._tensor(x.shape[-1:], x.scale, x.zero_point, data)
+        else:
+            other = self._like(x, x.shape)
+            self.ops.append(OpSpec("LEAKY_RELU", [x.name], [other.name], {"alpha": -0.7}))
+        scale = {"SUB": x.scale * 1.5, "MUL": x.scale**2 * 60}.get(op)
+        y = self._like(x, x.shape) if scale is None else self._activation(x.shape, float(np.float32(scale)))
+        self.ops.append(OpSpec(op, [x.name, other.name], [y.name]))
+        return y
+
+    def _prelu(self, x: TensorSpec) -> TensorSpec:
+        shape = self._draw([(1, 1, x.shape[3]), x.shape[1:]])
+        slopes = self._tensor(shape, 0.01, 0, self.rng.integers(-128, 128, shape).astype(np.int8))
+        y = self._activation(x.shape, x.scale)
+        self.ops.append(OpSpec("PRELU", [x.name, slopes.name], [y.name]))
+        return y
+
+    def _extreme(self, x: TensorSpec) -> TensorSpec:
+        axis = self._integer(1, 2)
+        y = self._like(x, tuple(1 if i == axis else n for i, n in enumerate(x.shape)))
+        op = self._draw(["REDUCE_MAX", "REDUCE_MIN"])
+        self.ops.append(OpSpec(op, [x.name, self._constant([axis])], [y.name], {"keepDims": True}))
         return y
 
     def _mean(self, x: TensorSpec) -> TensorSpec:

@@ -33,14 +33,20 @@ _ACTIVATION = {
     "RELU_N1_TO_1": schema.ActivationFunctionType.RELU_N1_TO_1,
 }
 _ENCODINGS: dict[str, dict[Any, int]] = {"padding": _PADDING, "fusedActivationFunction": _ACTIVATION}
-_TYPE = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32, "float32": schema.TensorType.FLOAT32}
+_TYPE = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
 
 
 @dataclass(frozen=True)
 class _Op:
-    """How an operator is stored: its options' class, its version, and the options that are set unless given."""
+    """How an operator is stored: its options' class if it has one, its version, and what is set unless given."""
 
-    options: str
+    options: str | None
     version: int
     defaults: Mapping[str, Any]
 
@@ -57,6 +63,21 @@ _OPS = {
     "ADD": _Op("AddOptions", 2, {"fusedActivationFunction": None}),
     "MUL": _Op("MulOptions", 2, {"fusedActivationFunction": None}),
     "SUB": _Op("SubOptions", 2, {"fusedActivationFunction": None}),
+    "DEQUANTIZE": _Op("DequantizeOptions", 2, {}),
+    "HARD_SWISH": _Op("HardSwishOptions", 1, {}),
+    "LEAKY_RELU": _Op("LeakyReluOptions", 2, {"alpha": 0.1}),
+    "LOGISTIC": _Op(None, 2, {}),
+    "MAXIMUM": _Op("MaximumMinimumOptions", 2, {}),
+    "MINIMUM": _Op("MaximumMinimumOptions", 2, {}),
+    "PRELU": _Op(None, 1, {}),
+    "QUANTIZE": _Op("QuantizeOptions", 2, {}),
+    "REDUCE_MAX": _Op("ReducerOptions", 2, {"keepDims": False}),
+    "REDUCE_MIN": _Op("ReducerOptions", 2, {"keepDims": False}),
+    "RELU": _Op(None, 2, {}),
+    "RELU6": _Op(None, 2, {}),
+    "RELU_0_TO_1": _Op(None, 1, {}),
+    "RELU_N1_TO_1": _Op(None, 1, {}),
+    "TANH": _Op(None, 2, {}),
     "BROADCAST_TO": _Op("BroadcastToOptions", 3, {}),
     "CONCATENATION": _Op("ConcatenationOptions", 2, {"axis": -1, "fusedActivationFunction": None}),
     "DEPTH_TO_SPACE": _Op("DepthToSpaceOptions", 1, {"blockSize": 2}),
@@ -101,7 +122,7 @@ class TensorSpec:
         zero_point: One number, or one a channel.
         data: Values of a constant tensor, of `shape`; None for an activation.
         quantized_dimension: The dimension of the channels that a sequence of scales belongs to.
-        dtype: "int8", "int32" or "float32".
+        dtype: "int8", "uint8", "int16", "int32" or "float32".
     """
 
     name: str
@@ -211,7 +232,7 @@ def _operator_code(name: str) -> schema.OperatorCodeT:
 
 def _operator(op: OpSpec, opcode_index: int, index: Mapping[str, int]) -> schema.OperatorT:
     kind = _OPS[op.name]
-    options = getattr(schema, kind.options + "T")()
+    options = getattr(schema, f"{kind.options}T")() if kind.options else None
     for key, value in {**kind.defaults, **op.options}.items():
         if not hasattr(options, key):
             raise KeyError(f"{op.name} has no option {key!r}")
@@ -220,6 +241,7 @@ def _operator(op: OpSpec, opcode_index: int, index: Mapping[str, int]) -> schema
     operator.opcodeIndex = opcode_index
     operator.inputs = [index[name] for name in op.inputs]
     operator.outputs = [index[name] for name in op.outputs]
-    operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind.options)
-    operator.builtinOptions = options
+    if kind.options:
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind.options)
+        operator.builtinOptions = options
     return operator

@@ -7,6 +7,7 @@ by one in its last bit changes outputs.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -89,8 +90,13 @@ def activation_range(op: Op, target: Tensor) -> tuple[int, int]:
     bounds = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
     if activation not in bounds:
         raise ExportError(f"{op} has the fused activation {activation}, which is not supported")
-    low, high = (_quantized(bound, target) for bound in bounds[activation])
-    return (-128 if low is None else max(-128, low)), (127 if high is None else min(127, high))
+    return clamp_of(*bounds[activation], target)
+
+
+def clamp_of(low: float | None, high: float | None, target: Tensor) -> tuple[int, int]:
+    """Two real bounds, or None for none, in the int8 values of a tensor."""
+    minimum, maximum = (_quantized(bound, target) for bound in (low, high))
+    return (-128 if minimum is None else max(-128, minimum)), (127 if maximum is None else min(127, maximum))
 
 
 def _quantized(bound: float | None, target: Tensor) -> int | None:
@@ -101,6 +107,36 @@ def _quantized(bound: float | None, target: Tensor) -> int | None:
     if abs(ratio) >= 2**31:
         raise ExportError(f"{target} has the scale {target.scale:g}, too small for its activation")
     return target.zero_point + int(math.copysign(math.floor(abs(float(ratio)) + 0.5), ratio))
+
+
+def float32_ratio(numerators: Sequence[float], denominator: float) -> float:
+    """A product of float32 scales over another, each step in float32, as where TFLite's Prepare computes in float."""
+    with np.errstate(over="ignore", under="ignore"):
+        product = np.float32(numerators[0])
+        for numerator in numerators[1:]:
+            product = product * np.float32(numerator)
+        return float(product / np.float32(denominator))
+
+
+def scale_integers(x: np.ndarray, multiplier: int, shift: int) -> np.ndarray:
+    """X * multiplier * 2^(shift - 31) with TFLite's two roundings (MultiplyByQuantizedMultiplier).
+
+    Args:
+        x: int64, of magnitudes that do not leave an int32 when they are shifted.
+        multiplier: in [0, 2^31).
+        shift: in [-31, 30].
+
+    Returns:
+        int64 of the shape of `x`.
+    """
+    product = (x << max(shift, 0)) * multiplier
+    nudged = product + np.where(product >= 0, 2**30, 1 - 2**30)
+    return round_shift(np.sign(nudged) * (np.abs(nudged) >> 31), max(-shift, 0))
+
+
+def round_shift(x: np.ndarray, exponent: int) -> np.ndarray:
+    """X / 2^exponent, rounded to the nearest, halves away from zero (gemmlowp's RoundingDivideByPOT)."""
+    return np.sign(x) * ((np.abs(x) + ((1 << exponent) >> 1)) >> exponent)
 
 
 def mean_multiplier(source: Tensor, target: Tensor, count: int) -> tuple[int, int]:

@@ -30,6 +30,15 @@ typedef struct {
 
 tern_status tern_mean_ref(const tern_mean_params *params, const int8_t *input, int8_t *output);
 
+/* REDUCE_MAX and REDUCE_MIN over the dimensions marked in `reduced`. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];   /* of the input */
+    uint8_t reduced[TERN_MAX_RANK]; /* 1 where only the extreme of a dimension is kept */
+} tern_reduce_params;
+
+tern_status tern_reduce_max_ref(const tern_reduce_params *params, const int8_t *input, int8_t *output);
+tern_status tern_reduce_min_ref(const tern_reduce_params *params, const int8_t *input, int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

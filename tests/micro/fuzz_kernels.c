@@ -267,6 +267,23 @@ static tern_status call_mean(bool hostile) {
     return tern_mean_ref(&p, input, output);
 }
 
+/* Two inputs, dimensions of either broadcast by chance, in blocks of their own size. */
+static void random_pair(const int32_t *shape, int32_t strides[2][TERN_MAX_RANK], int8_t *inputs[2]) {
+    for (int i = 0; i < 2; i++) {
+        int32_t size = 1;
+        for (int d = TERN_MAX_RANK - 1; d >= 0; d--) {
+            const bool broadcast = one_in(3);
+            strides[i][d] = broadcast ? 0 : size;
+            size *= broadcast ? 1 : shape[d];
+        }
+        inputs[i] = block(size);
+    }
+}
+
+static int64_t product(const int32_t *shape) {
+    return (int64_t)shape[0] * shape[1] * shape[2] * shape[3];
+}
+
 static tern_status call_add(bool hostile) {
     tern_add_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
                          {{0, 0, 0, 0}, {0, 0, 0, 0}},
@@ -281,19 +298,88 @@ static tern_status call_add(bool hostile) {
                          0};
     random_clamp(&p.minimum, &p.maximum);
     int8_t *inputs[2];
-    for (int i = 0; i < 2; i++) {
-        int32_t size = 1;
-        for (int d = TERN_MAX_RANK - 1; d >= 0; d--) {
-            const bool broadcast = one_in(3);
-            p.strides[i][d] = broadcast ? 0 : size;
-            size *= broadcast ? 1 : p.shape[d];
-        }
-        inputs[i] = block(size);
-    }
-    int8_t *output = block((int64_t)p.shape[0] * p.shape[1] * p.shape[2] * p.shape[3]);
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
     if (hostile)
         spoil_value(p.zero_point, 2), spoil_value(&p.left_shift, 6);
-    return tern_add_ref(&p, inputs[0], inputs[1], output);
+    return (one_in(2) ? tern_add_ref : tern_sub_ref)(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_mul(bool hostile) {
+    tern_mul_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                         {{0, 0, 0, 0}, {0, 0, 0, 0}},
+                         {between(-128, 127), between(-128, 127)},
+                         between(-128, 127),
+                         between(0, INT32_MAX),
+                         between(-31, 30),
+                         0,
+                         0};
+    random_clamp(&p.minimum, &p.maximum);
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_value(p.zero_point, 2), spoil_value(&p.output_zero_point, 5);
+    return tern_mul_ref(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_prelu(bool hostile) {
+    tern_prelu_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                           {{0, 0, 0, 0}, {0, 0, 0, 0}},
+                           {between(-128, 127), between(-128, 127)},
+                           between(-128, 127),
+                           {between(0, INT32_MAX), between(0, INT32_MAX)},
+                           {between(-31, 30), between(-31, 30)}};
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_value(p.zero_point, 2), spoil_value(p.shift, 2);
+    return tern_prelu_ref(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_choice(bool hostile) {
+    tern_choice_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                            {{0, 0, 0, 0}, {0, 0, 0, 0}}};
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_size(p.shape, TERN_MAX_RANK);
+    return (one_in(2) ? tern_maximum_ref : tern_minimum_ref)(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_reduce(bool hostile) {
+    tern_reduce_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)}, {0, 0, 0, 0}};
+    int64_t kept = 1;
+    for (int i = 0; i < TERN_MAX_RANK; i++) {
+        p.reduced[i] = (uint8_t)between(0, 1);
+        kept *= p.reduced[i] ? 1 : p.shape[i];
+    }
+    const int8_t *input = block(product(p.shape));
+    int8_t *output = block(kept);
+    if (hostile)
+        spoil_size(p.shape, TERN_MAX_RANK);
+    return (one_in(2) ? tern_reduce_max_ref : tern_reduce_min_ref)(&p, input, output);
+}
+
+static tern_status call_table(bool hostile) {
+    const tern_table_params p = {hostile ? not_sizes[between(0, 5)] : between(1, 99), block(256)};
+    const void *input = block(p.size);
+    void *output = block(p.size);
+    return tern_table_ref(&p, input, output);
+}
+
+static tern_status call_quantize(bool hostile) {
+    static const int32_t lowest[] = {-128, 0, -32768}, highest[] = {127, 255, 32767};
+    tern_quantize_params p = {between(1, 40), between(TERN_INT8, TERN_INT16), 0,
+                              (float)next() / 65536.0f + 1e-6f};
+    p.zero_point = between(lowest[p.type], highest[p.type]);
+    float *floats = block(p.size * (int64_t)sizeof *floats);
+    void *integers = block(p.size * (p.type == TERN_INT16 ? 2 : 1));
+    if (hostile)
+        spoil_value(&p.zero_point, 1);
+    return one_in(2) ? tern_quantize_ref(&p, floats, integers) : tern_dequantize_ref(&p, integers, floats);
 }
 
 static tern_status call_softmax(bool hostile) {
@@ -388,9 +474,11 @@ static tern_status call_transpose_conv2d(bool hostile) {
 }
 
 typedef tern_status call(bool hostile);
-static call *const calls[] = {call_conv2d, call_depthwise, call_fully_connected, call_pool,
-                              call_mean,   call_add,       call_softmax,         call_copy,
-                              call_pad,    call_pick,      call_transpose_conv2d};
+static call *const calls[] = {call_conv2d,  call_depthwise, call_fully_connected,  call_pool,
+                              call_mean,    call_add,       call_softmax,          call_copy,
+                              call_pad,     call_pick,      call_transpose_conv2d, call_mul,
+                              call_prelu,   call_choice,    call_reduce,           call_table,
+                              call_quantize};
 
 #ifdef LIBFUZZER
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from ctypes import POINTER, Structure, byref, c_int8, c_int32, c_uint8, c_void_p
+from ctypes import POINTER, Structure, byref, c_float, c_int8, c_int32, c_uint8, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,42 @@ class AddParams(Structure):
 Six = c_int32 * 6
 
 
+class MulParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("strides", Dimensions * 2),
+        ("zero_point", Pair),
+        *((name, c_int32) for name in ("output_zero_point", "multiplier", "shift", "minimum", "maximum")),
+    ]
+
+
+class PreluParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("strides", Dimensions * 2),
+        ("zero_point", Pair),
+        ("output_zero_point", c_int32),
+        ("multiplier", Pair),
+        ("shift", Pair),
+    ]
+
+
+class ChoiceParams(Structure):
+    _fields_ = [("shape", Dimensions), ("strides", Dimensions * 2)]
+
+
+class ReduceParams(Structure):
+    _fields_ = [("shape", Dimensions), ("reduced", c_uint8 * 4)]
+
+
+class TableParams(Structure):
+    _fields_ = [("size", c_int32), ("table", c_void_p)]
+
+
+class QuantizeParams(Structure):
+    _fields_ = [*((name, c_int32) for name in ("size", "type", "zero_point")), ("scale", c_float)]
+
+
 class CopyParams(Structure):
     _fields_ = [
         ("element_bytes", c_int32),
@@ -167,6 +203,16 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,
     "tern_add_ref": AddParams,
+    "tern_sub_ref": AddParams,
+    "tern_mul_ref": MulParams,
+    "tern_prelu_ref": PreluParams,
+    "tern_maximum_ref": ChoiceParams,
+    "tern_minimum_ref": ChoiceParams,
+    "tern_reduce_max_ref": ReduceParams,
+    "tern_reduce_min_ref": ReduceParams,
+    "tern_table_ref": TableParams,
+    "tern_quantize_ref": QuantizeParams,
+    "tern_dequantize_ref": QuantizeParams,
     "tern_copy_ref": CopyParams,
     "tern_pad_ref": PadParams,
     "tern_pick_ref": PickParams,

@@ -13,6 +13,7 @@ from numpy_kernels import Float64Requantization, Requantization, Window
 from tern_c import ERROR_NULL, ERROR_PARAMETER, ERROR_SHAPE, OK, PARAMS, Dimensions, Pair, Shape, dimensions, make
 
 LARGE = 2**31 - 1
+PAIRS = [f"tern_{name}_ref" for name in ("add", "sub", "mul", "prelu", "maximum", "minimum")]
 
 
 def good_params(name: str) -> Structure:
@@ -39,6 +40,19 @@ def good_params(name: str) -> Structure:
         scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
         limits = {"minimum": -128, "maximum": 127}
         return make(kind, shape=dimensions(2, 2, 4), strides=strides, left_shift=20, **scale, **limits)
+    strides = (Dimensions * 2)(Dimensions(16, 8, 4, 1), Dimensions(0, 0, 0, 0))
+    if kind is tern_c.MulParams:
+        return make(kind, dimensions(2, 2, 4), strides, Pair(0, 0), 0, 2**30, 0, -128, 127)
+    if kind is tern_c.PreluParams:
+        return make(kind, dimensions(2, 2, 4), strides, Pair(0, 0), 0, Pair(2**30, 2**30), Pair(0, 0))
+    if kind is tern_c.ChoiceParams:
+        return make(kind, dimensions(2, 2, 4), strides)
+    if kind is tern_c.ReduceParams:
+        return make(kind, dimensions(2, 2, 4))
+    if kind is tern_c.TableParams:
+        return make(kind, 16, tern_c.pointer(np.arange(256), np.uint8))
+    if kind is tern_c.QuantizeParams:
+        return make(kind, 4, 0, 0, 0.5)
     if kind is tern_c.CopyParams:
         return make(kind, 1, tern_c.Six(1, 1, 1, 1, 4, 4), *(tern_c.Six(0, 0, 0, 0, 4, 1),) * 2, 0, 0)
     if kind is tern_c.PadParams:
@@ -50,7 +64,7 @@ def good_params(name: str) -> Structure:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range((3 if name == "tern_add_ref" else 2) + scratch)]
+    return [np.ones(16, np.int8) for _ in range((3 if name in PAIRS else 2) + scratch)]
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -113,17 +127,31 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (PACKED, "weights.minus", None, ERROR_NULL),
     (POOLS, "minimum", 128, ERROR_PARAMETER),
     (POOLS, "maximum", -129, ERROR_PARAMETER),
-    *((["tern_mean_ref", "tern_add_ref"], f"shape[{i}]", value, ERROR_SHAPE)
+    *((["tern_mean_ref", "tern_reduce_max_ref", "tern_reduce_min_ref", *PAIRS], f"shape[{i}]", value, ERROR_SHAPE)
       for i in range(4) for value in (0, -1, LARGE)),
+    (PAIRS, "strides[0][1]", -1, ERROR_SHAPE),
+    (PAIRS, "strides[0][2]", LARGE, ERROR_SHAPE),
+    *((["tern_mul_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"zero_point[0]": (-129, 128), "zero_point[1]": (-129, 128), "multiplier": (-1,),
+                            "output_zero_point": (-129, 128), "shift": (-32, 31), "minimum": (128, -129),
+                            "maximum": (-129, 128)}.items() for value in values),
+    *((["tern_prelu_ref"], field, value, ERROR_PARAMETER)
+      for i in range(2) for field, values in {f"zero_point[{i}]": (-129, 128), f"multiplier[{i}]": (-1,),
+                                              f"shift[{i}]": (-32, 31), "output_zero_point": (-129,)}.items()
+      for value in values),
+    *((["tern_table_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    (["tern_table_ref"], "table", None, ERROR_NULL),
+    *((["tern_quantize_ref", "tern_dequantize_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_quantize_ref", "tern_dequantize_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"type": (-1, 3), "zero_point": (-129, 128), "scale": (0.0, -1.0, float("nan"))}.items()
+      for value in values),
     *((["tern_mean_ref"], field, value, ERROR_PARAMETER)
       for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
                             "shift": (-32, 31)}.items() for value in values),
-    (["tern_add_ref"], "strides[0][1]", -1, ERROR_SHAPE),
-    (["tern_add_ref"], "strides[0][2]", LARGE, ERROR_SHAPE),
-    *((["tern_add_ref"], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
+    *((PAIRS[:2], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
       for field, values in {"zero_point": (-129, 128), "multiplier": (-1,), "shift": (1, -32)}.items()
       for value in values),
-    *((["tern_add_ref"], field, value, ERROR_PARAMETER)
+    *((PAIRS[:2], field, value, ERROR_PARAMETER)
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
