@@ -37,6 +37,7 @@ def _add(op: Op, context: Context) -> list[KernelCall]:
             },
             inputs=sources,
             output=target,
+            in_place=tuple(i for i, tensor in enumerate(sources) if tensor.size == target.size),
         )
     ]
 
