@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* SOFTMAX over the last dimension, of at most 8191. The output's scale is 1/256 and its zero point -128. */
+/* SOFTMAX over the last dimension, of at most 8191. The output's scale is 1/256 and its zero point -128.
+ * The output may lie in the input's place. */
 typedef struct {
     int32_t rows, depth;
     int32_t multiplier, shift;  /* beta * scale(input) * 2^26, a shift in [0, 31] */

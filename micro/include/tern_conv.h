@@ -30,7 +30,9 @@ tern_status tern_conv2d_base3_expanded(const tern_conv2d_params *params, const i
 int32_t tern_conv2d_base3_expanded_scratch_bytes(const tern_conv2d_params *params);
 
 /* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
- * channel c / (output.channels / input.channels). */
+ * channel c / (output.channels / input.channels). With as many channels in as out, without padding before
+ * the input (pad_top and pad_left are 0) and with an output that is no wider, it may start in the input's place:
+ * no window starts before the place of its output. */
 typedef struct {
     tern_shape input, output;
     tern_window window;

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* ADD of two tensors, either of which may be broadcast: a dimension of 1 is repeated. */
+/* ADD of two tensors, either of which may be broadcast: a dimension of 1 is repeated. The output may lie in the
+ * place of an input that is not broadcast. */
 typedef struct {
     int32_t shape[TERN_MAX_RANK];                   /* of the output */
     int32_t strides[2][TERN_MAX_RANK];              /* of each input, in elements; 0 where it is broadcast */

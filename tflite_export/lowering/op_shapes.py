@@ -5,6 +5,7 @@ What does not fit is refused: the kernels trust what was checked here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -150,3 +151,12 @@ def window(op: Op, source: Tensor, target: Tensor, height: int, width: int) -> d
         "pad_top": pads[0],
         "pad_left": pads[1],
     }
+
+
+def in_place_windows(op: Op, source: Tensor, target: Tensor, geometry: Mapping[str, int]) -> tuple[int, ...]:
+    """The `KernelCall.in_place` of a kernel that takes one channel after the other from a window and its padding.
+
+    Without padding before the input, no window starts before the place of its output, nor of any that follows.
+    """
+    unpadded = geometry["pad_top"] == geometry["pad_left"] == 0
+    return (0,) if unpadded and image_shape(op, source)["channels"] == image_shape(op, target)["channels"] else ()

@@ -20,6 +20,7 @@ from tflite_export.lowering.op_shapes import (
     expect_shape,
     full_rank,
     image_shape,
+    in_place_windows,
     option,
     positive_option,
     result,
@@ -35,6 +36,7 @@ def _pool2d(op: Op, context: Context) -> list[KernelCall]:
         raise ExportError(f"{op}: the scales of {source} and {target} differ")
     minimum, maximum = rq.activation_range(op, target)
     kernel = (positive_option(op, "filter_height"), positive_option(op, "filter_width"))
+    geometry = window(op, source, target, *kernel)
     return [
         KernelCall(
             op=op,
@@ -43,12 +45,13 @@ def _pool2d(op: Op, context: Context) -> list[KernelCall]:
             fields={
                 "input": image_shape(op, source),
                 "output": image_shape(op, target),
-                "window": window(op, source, target, *kernel),
+                "window": geometry,
                 "minimum": minimum,
                 "maximum": maximum,
             },
             inputs=(source,),
             output=target,
+            in_place=in_place_windows(op, source, target, geometry),
         )
     ]
 
@@ -86,6 +89,7 @@ def _mean(op: Op, context: Context) -> list[KernelCall]:
             },
             inputs=(source,),
             output=target,
+            in_place=(0,),
         )
     ]
 

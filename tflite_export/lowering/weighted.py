@@ -19,6 +19,7 @@ from tflite_export.lowering.op_shapes import (
     expect_channels,
     expect_shape,
     image_shape,
+    in_place_windows,
     result,
     window,
 )
@@ -54,12 +55,10 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     if weights.shape[0] != 1 or channels % image_shape(op, source)["channels"]:
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
     expect_channels(op, target, channels)
-    geometry = {
-        "input": image_shape(op, source),
-        "output": image_shape(op, target),
-        "window": window(op, source, target, height, width),
-    }
-    return [_call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)]
+    sliding = window(op, source, target, height, width)
+    geometry = {"input": image_shape(op, source), "output": image_shape(op, target), "window": sliding}
+    call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
+    return [dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))]
 
 
 def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
