@@ -95,12 +95,13 @@ def run_firmware(
     """
     _check_samples(firmware, samples)
     chosen = find_emulator(firmware.board, emulator)
+    stream = firmware.interface.to_board(samples).tobytes()
     if chosen == "qemu":
-        run = run_qemu(firmware, samples.tobytes(), timeout, progress)
+        run = run_qemu(firmware, stream, timeout, progress)
     else:
         from tflite_export.emulator_unicorn import run_unicorn  # Unicorn need not be installed
 
-        run = run_unicorn(firmware, samples.tobytes(), timeout, progress)
+        run = run_unicorn(firmware, stream, timeout, progress)
     return _judge(firmware, run, len(samples), chosen)
 
 
@@ -130,7 +131,7 @@ def _judge(firmware: Firmware, run: EmulatorRun, samples: int, emulator: str) ->
             f"{samples} samples of {width}"
         )
     outputs = np.frombuffer(run.output, dtype=np.int8).reshape(samples, width)
-    return EmulationResult(outputs, run.instructions, emulator)
+    return EmulationResult(firmware.interface.from_board(outputs), run.instructions, emulator)
 
 
 def _complaint(console: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from tflite_export.boards import Board
 from tflite_export.elf import SectionSizes, section_sizes
 from tflite_export.errors import ExportError
@@ -16,6 +18,7 @@ from tflite_export.micro_sources import micro_dir
 from tflite_export.toolchain import Toolchain, find_toolchain
 
 _FIRMWARE_SOURCES = ("main.c", "counter.c", "memory.c", "semihosting.c", "startup.c")
+_BUFFER_ALIGNMENT = 4
 _INSTRUCTIONS_PER_SECOND = 10**9  # of QEMU with -icount shift=0
 # GNU ld: region `RAM' overflowed by 8 bytes. LLD: section '.bss' will not fit in region 'RAM': overflowed by 8 bytes
 _OVERFLOW = re.compile(r"region [`'](\w+)':? overflowed by (\d+) byte")
@@ -49,8 +52,28 @@ class ModelInterface:
 
     @property
     def result_bytes(self) -> int:
-        """Bytes of all outputs."""
-        return sum(self.output_bytes)
+        """Bytes of all outputs, as they lie on the board."""
+        return sum(_on_board(self.output_bytes))
+
+    def to_board(self, samples: np.ndarray) -> np.ndarray:
+        """Samples, int8 of shape (samples, sample_bytes), with each input moved to an aligned place."""
+        splits = np.cumsum(self.input_bytes)[:-1]
+        columns = [
+            np.pad(part, ((0, 0), (0, size - part.shape[1])))
+            for part, size in zip(np.split(samples, splits, axis=1), _on_board(self.input_bytes), strict=True)
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def from_board(self, results: np.ndarray) -> np.ndarray:
+        """Results, int8 of shape (samples, result_bytes), with the outputs one after the other again."""
+        splits = np.cumsum(_on_board(self.output_bytes))[:-1]
+        parts = np.split(results, splits, axis=1)
+        return np.concatenate([part[:, :size] for part, size in zip(parts, self.output_bytes, strict=True)], axis=1)
+
+
+def _on_board(sizes: tuple[int, ...]) -> list[int]:
+    """What each of several buffers takes, so that the next may be of floats."""
+    return list(sizes) if len(sizes) == 1 else [-(-size // _BUFFER_ALIGNMENT) * _BUFFER_ALIGNMENT for size in sizes]
 
 
 @dataclass(frozen=True)
@@ -130,22 +153,23 @@ def build_firmware(
 
 def glue_source(interface: ModelInterface) -> str:
     """The C source that gives the firmware its model: buffers, their sizes and the call."""
-    inputs = _pointers("tern_model_input", interface.input_bytes)
-    outputs = _pointers("tern_model_output", interface.output_bytes)
+    inputs = _pointers("tern_model_input", _on_board(interface.input_bytes))
+    outputs = _pointers("tern_model_output", _on_board(interface.output_bytes))
+    # through void pointers: the model's may be of int8 or of anything else
     if len(inputs) == len(outputs) == 1:
-        arrays, arguments = "", f"{inputs[0]}, {outputs[0]}"
+        arrays, arguments = "", f"(const void *)({inputs[0]}), (void *)({outputs[0]})"
     else:
         arrays = (
             f"    const int8_t *const inputs[] = {{{', '.join(inputs)}}};\n"
             f"    int8_t *const outputs[] = {{{', '.join(outputs)}}};\n"
         )
-        arguments = "inputs, outputs"
+        arguments = "(const void *)inputs, (void *)outputs"
     return f"""#include "tern_model.h"
 #include "{interface.name}.h"
 
 #define ALIGNED __attribute__((aligned(TERN_ALIGNMENT)))
 
-ALIGNED int8_t tern_model_input[{interface.sample_bytes}];
+ALIGNED int8_t tern_model_input[{sum(_on_board(interface.input_bytes))}];
 ALIGNED int8_t tern_model_output[{interface.result_bytes}];
 const uint32_t tern_model_input_bytes = sizeof tern_model_input;
 const uint32_t tern_model_output_bytes = sizeof tern_model_output;

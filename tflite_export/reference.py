@@ -43,13 +43,16 @@ class Reference:
         Returns:
             int8, shape (samples, bytes): a row is all outputs, one after the other.
         """
-        splits = np.cumsum([np.prod(detail["shape"]) for detail in self._inputs])[:-1]
+        sizes = [np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize for detail in self._inputs]
+        splits = np.cumsum(sizes)[:-1]
         rows = []
         for count, sample in enumerate(samples, 1):
             for detail, values in zip(self._inputs, np.split(sample, splits), strict=True):
-                self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+                self._interpreter.set_tensor(detail["index"], values.view(detail["dtype"]).reshape(detail["shape"]))
             self._interpreter.invoke()
-            rows.append([self._interpreter.get_tensor(detail["index"]).ravel() for detail in self._outputs])
+            rows.append(
+                [self._interpreter.get_tensor(detail["index"]).ravel().view(np.int8) for detail in self._outputs]
+            )
             if progress is not None:
                 progress(count)
         return np.array([np.concatenate(row) for row in rows], np.int8)

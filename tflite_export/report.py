@@ -24,32 +24,41 @@ _PLAUSIBLE_CLIPPING = 0.02
 
 @dataclass(frozen=True)
 class Interface:
-    """An input or output of a model: int8, `real = scale * (q - zero_point)`.
+    """An input or output of a model: integers, `real = scale * (q - zero_point)`, or floats.
 
     Attributes:
         name: the tensor's name.
         shape: NHWC, a batch of one included.
-        scale: of the quantisation.
-        zero_point: of the quantisation.
+        scale: of the quantisation; 1 for floats.
+        zero_point: of the quantisation; 0 for floats.
+        dtype: "int8", "uint8", "int16" or "float32".
     """
 
     name: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    dtype: str = "int8"
 
     @classmethod
     def of(cls, tensor: Tensor) -> Interface:
         """The interface that a tensor is."""
-        return cls(tensor.name, tensor.shape, tensor.scale, tensor.zero_point)
+        if tensor.dtype == "float32":
+            return cls(tensor.name, tensor.shape, 1.0, 0, tensor.dtype)
+        return cls(tensor.name, tensor.shape, tensor.scale, tensor.zero_point, tensor.dtype)
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Number of elements."""
         return int(np.prod(self.shape))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self.size * np.dtype(self.dtype).itemsize
+
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        """Real values, shape (samples, *shape[1:]) or (samples, size), to int8, shape (samples, size).
+        """Real values, shape (samples, *shape[1:]) or (samples, size), to the input's bytes: int8, (samples, nbytes).
 
         Raises:
             ExportError: if the samples have another shape, or one is not a number.
@@ -65,16 +74,26 @@ class Interface:
                 f"the data for '{self.name}' is {values.dtype}, or not finite: give floating-point samples, "
                 "scaled as the model's training data was"
             )
-        scaled = np.rint(values.reshape(len(values), -1).astype(np.float64) / self.scale) + self.zero_point
-        outside = float(np.mean((scaled < -128.5) | (scaled > 127.5)))
+        rows = values.reshape(len(values), -1)
+        if self.dtype == "float32":
+            return rows.astype(np.float32).view(np.int8)
+        scaled = np.rint(rows.astype(np.float64) / self.scale) + self.zero_point
+        limits = np.iinfo(self.dtype)
+        outside = float(np.mean((scaled < limits.min - 0.5) | (scaled > limits.max + 0.5)))
         if outside > _PLAUSIBLE_CLIPPING:
-            low, high = ((bound - self.zero_point) * self.scale for bound in (-128, 127))
+            low, high = ((bound - self.zero_point) * self.scale for bound in (limits.min, limits.max))
             warnings.warn(
                 f"{outside:.0%} of the values for '{self.name}' are outside of the model's input range [{low:.3g}, "
                 f"{high:.3g}]: are they scaled as the training and the calibration data were?",
                 stacklevel=2,
             )
-        return np.clip(scaled, -128, 127).astype(np.int8)
+        return np.clip(scaled, limits.min, limits.max).astype(self.dtype).view(np.int8)
+
+    def dequantize(self, rows: np.ndarray) -> np.ndarray:
+        """The output's bytes, int8 of shape (samples, nbytes), to float32 of shape (samples, *shape[1:])."""
+        values = np.ascontiguousarray(rows, np.int8).view(self.dtype)
+        real = (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+        return real.reshape(-1, *self.shape[1:])
 
 
 def expected_arrays(inputs: int) -> str:
