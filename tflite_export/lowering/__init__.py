@@ -10,7 +10,7 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
 from tflite_export.levels import find_planes
-from tflite_export.lowering import activations, copies, elementwise, images, pooling, weighted
+from tflite_export.lowering import activations, copies, elementwise, images, pooling, recurrent, weighted
 from tflite_export.lowering.context import Context, Lowering
 
 LOWERINGS: dict[str, Lowering] = {
@@ -19,6 +19,7 @@ LOWERINGS: dict[str, Lowering] = {
     **elementwise.LOWERINGS,
     **images.LOWERINGS,
     **pooling.LOWERINGS,
+    **recurrent.LOWERINGS,
     **weighted.LOWERINGS,
 }
 
