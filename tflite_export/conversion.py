@@ -27,6 +27,7 @@ from tern_keras.layers import ActivationQuantizer
 from tern_keras.structure import all_layers, is_graph, layer_paths
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
+from tflite_export.recurrent_layers import has_fused_lstm, without_loops
 from tflite_export.report import expected_arrays
 
 
@@ -108,12 +109,6 @@ def _check_interface(model: keras.Model) -> None:
 
 def _check_layers(model: keras.Model) -> None:
     """Refuse what is known to crash the converter, where an exception would be wanted."""
-    loops = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.RNN) and not layer.unroll]
-    if loops:
-        raise ExportError(
-            f"the model '{model.name}' holds recurrent layers that loop, which the converter cannot make int8: "
-            f"{', '.join(loops)}; build them with unroll=True (for the target int8: the C has no recurrent operators)"
-        )
     unnamed = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.Lambda)]
     if unnamed:
         raise ExportError(f"{', '.join(unnamed)}: a Lambda cannot be taken over; use a layer with a class of its own")
@@ -166,6 +161,7 @@ def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np
 def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     import tensorflow as tf
 
+    model = without_loops(model)
     # A fixed batch of one: with a free batch, Flatten becomes SHAPE, STRIDED_SLICE and PACK. TensorFlow orders inputs
     # by name: numbered names keep them in the model's order.
     names = [f"input{i:03}_{tensor.name}" for i, tensor in enumerate(model.inputs)]
@@ -174,6 +170,7 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
         for name, tensor in zip(names, model.inputs, strict=True)
     ]
     tapped = Tapped(model) if _activation_quantizers(model) else None
+    exchange_ranges = tapped is not None or has_fused_lstm(model)
     outputs = (tapped or model)(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -184,11 +181,13 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     # private: the file between calibration and quantisation is where ranges can be exchanged
-    converter._experimental_calibrate_only = tapped is not None
+    converter._experimental_calibrate_only = exchange_ranges
     with _quiet() as log:
         try:
             tflite = converter.convert()
-            return _in_the_models_order(quantize_with_ranges(tflite, tapped.ranges) if tapped else tflite)
+            if exchange_ranges:
+                tflite = quantize_with_ranges(tflite, tapped.ranges if tapped else [])
+            return _in_the_models_order(tflite)
         except ExportError:
             raise
         except Exception as error:  # the converter raises whatever its passes raise
