@@ -24,7 +24,7 @@ from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
 from tern_keras.ops import int8_grid
 from tflite_export.errors import ExportError
-from tflite_export.lstm_ranges import Operator, fit_lstm_states, joint_ranges
+from tflite_export.recurrent_ranges import Operator, fit_lstm_states, joint_ranges, step_ranges
 
 _FILE_IDENTIFIER = b"TFL3"
 # TFLite stores all operands and results of these with one scale.
@@ -159,7 +159,7 @@ def _clip_in_place_of(layer: keras.layers.Layer, record: Callable[[Any], None]) 
 
 
 def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -> bytes:
-    """Quantise a calibrated float model, with the ranges of its activation quantizers, and ranges that its LSTMs take.
+    """Quantise a calibrated float model, with the ranges of its activation quantizers, and ranges that suit recurrent layers.
 
     Args:
         calibrated: the `.tflite` of a `Tapped` model, or of one that needs no taps, with the calibration's ranges.
@@ -182,7 +182,7 @@ def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -
     fixed = _spread(network, tensors, ranges)
     operators = list(network.ops())
     tied = [[*inputs, *outputs] for name, inputs, outputs in operators if name in _ONE_SCALE]
-    bounds = joint_ranges(network.tensors, tied, operators)
+    bounds = {**step_ranges(network.tensors), **joint_ranges(network.tensors, tied, operators)}
     bounds |= {index: (interval.minimum, interval.maximum) for index, interval in fixed.items()}
     for index, (low, high) in bounds.items():
         quantization = network.tensors[index].quantization

@@ -27,7 +27,7 @@ from tern_keras.layers import ActivationQuantizer
 from tern_keras.structure import all_layers, is_graph, layer_paths
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
-from tflite_export.recurrent_layers import has_fused_lstm, without_loops
+from tflite_export.recurrent_layers import check_recurrent, is_recurrent, without_loops
 from tflite_export.report import expected_arrays
 
 
@@ -39,6 +39,9 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     A tensor behind an `ActivationQuantizer` takes exactly that layer's range, and so do the tensors that TFLite stores
     with the same scale, such as the input of a pooling behind which the layer stands. The layer itself is not in the
     file. Only where the converter fuses the tensor into an activation function that follows, it has no range to take.
+
+    An LSTM with tanh and sigmoid becomes one operator; other recurrent layers are unrolled, an operator a step each.
+    Both take sequences of one length, start every inference from a state of zero, and share their weights over steps.
 
     Args:
         model: built; with or without Quant* layers. Each input has a fixed shape beside the batch.
@@ -68,6 +71,7 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
         stock = _in_float32(tern_keras.finalize(model))
     except (TypeError, ValueError) as error:
         raise ExportError(str(error)) from error
+    check_recurrent(stock)
     _check_interface(stock)
     for quantizer in _activation_quantizers(stock):
         ActivationRange.of(quantizer)
@@ -170,7 +174,7 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
         for name, tensor in zip(names, model.inputs, strict=True)
     ]
     tapped = Tapped(model) if _activation_quantizers(model) else None
-    exchange_ranges = tapped is not None or has_fused_lstm(model)
+    exchange_ranges = tapped is not None or is_recurrent(model)
     outputs = (tapped or model)(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

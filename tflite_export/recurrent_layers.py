@@ -17,36 +17,55 @@ from tern_keras.structure import all_layers, layer_paths
 from tflite_export.errors import ExportError
 
 
-def without_loops(model: keras.Model) -> keras.Model:
-    """The model with its recurrent layers fused or unrolled, and the same weights; needs the TensorFlow backend.
-
-    Args:
-        model: finalised, with the inputs' shapes fixed but for the batch.
-
-    Returns:
-        A new model, or the same one where no layer is recurrent.
+def check_recurrent(model: keras.Model) -> None:
+    """Refuse recurrent layers that cannot be fused or unrolled.
 
     Raises:
         ExportError: if a sequence's length is not fixed, or a layer keeps its state from one batch to the next or
             reads a mask.
     """
     recurrent = list(_recurrent(model))
-    if not recurrent:
+    for layer, name, top in recurrent:
+        if layer.stateful:
+            raise ExportError(f"{name} is stateful, but every inference starts from zero: build it with stateful=False")
+        if isinstance(top.input, keras.KerasTensor) and top.input.shape[1] is None:
+            raise ExportError(f"{name} reads a sequence whose length is not fixed: give it in keras.Input")
+    names = ", ".join(name for _, name, _ in recurrent)
+    for layer in all_layers(model) if recurrent else []:
+        if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
+            raise ExportError(
+                f"'{layer.name}' ({type(layer).__name__}) hides steps from {names}, "
+                "which TFLite cannot: leave the mask out, and train on sequences of one length"
+            )
+
+
+def without_loops(model: keras.Model) -> keras.Model:
+    """The model with its recurrent layers fused or unrolled, and the same weights; needs the TensorFlow backend.
+
+    Args:
+        model: finalised, and fit for it: see `check_recurrent`.
+
+    Returns:
+        A new model, or the same one where no layer is recurrent.
+
+    Raises:
+        ExportError: if Keras cannot unroll a layer.
+    """
+    names = ", ".join(name for _, name, _ in _recurrent(model))
+    if not names:
         return model
-    _check(model, recurrent)
+    numbers = itertools.count()
     try:
-        numbers = itertools.count()
         return clone_with(
             model, lambda layer: _replacement(layer, numbers), lambda old, new: new.set_weights(old.get_weights())
         )
     except ValueError as error:
-        names = ", ".join(name for _, name, _ in recurrent)
         raise ExportError(f"cannot unroll {names}: {error}") from error
 
 
-def has_fused_lstm(model: keras.Model) -> bool:
-    """Return whether a result of `without_loops` holds an LSTM that becomes one operator."""
-    return any(isinstance(layer, _FusedLSTM) for layer in all_layers(model))
+def is_recurrent(model: keras.Model) -> bool:
+    """Return whether a model holds a recurrent layer, fused, unrolled or neither."""
+    return any(isinstance(layer, keras.layers.RNN) for layer in all_layers(model))
 
 
 def _recurrent(model: keras.Model) -> Iterator[tuple[keras.layers.RNN, str, keras.layers.Layer]]:
@@ -55,20 +74,6 @@ def _recurrent(model: keras.Model) -> Iterator[tuple[keras.layers.RNN, str, kera
         layer = inner[-1] if inner else top
         if isinstance(layer, keras.layers.RNN):
             yield layer, f"'{layer.name}' ({type(layer).__name__})", top
-
-
-def _check(model: keras.Model, recurrent: list[tuple[keras.layers.RNN, str, keras.layers.Layer]]) -> None:
-    for layer, name, top in recurrent:
-        if layer.stateful:
-            raise ExportError(f"{name} is stateful, but every inference starts from zero: build it with stateful=False")
-        if isinstance(top.input, keras.KerasTensor) and top.input.shape[1] is None:
-            raise ExportError(f"{name} reads a sequence whose length is not fixed: give it in keras.Input")
-    for layer in all_layers(model):
-        if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
-            raise ExportError(
-                f"'{layer.name}' ({type(layer).__name__}) masks steps of {', '.join(name for _, name, _ in recurrent)}, "
-                "which TFLite cannot: leave the mask out, and train on sequences of one length"
-            )
 
 
 def _replacement(layer: keras.layers.Layer, numbers: Iterator[int]) -> keras.layers.Layer | None:
@@ -99,7 +104,7 @@ class _FusedLSTM(keras.layers.LSTM):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> keras.KerasTensor:
-        if initial_state is not None:
+        if initial_state is not None or mask is not None:
             return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
         import tensorflow as tf
 

@@ -1,11 +1,14 @@
-"""Ranges of the states of fused LSTMs in a calibrated file, within what TFLite's kernel can compute."""
+"""Ranges in a calibrated file with recurrent layers: the same for all steps, and such that the LSTM's kernel can run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
+# The scope of a Keras cell in a tensor's name, such as gru_cell_3.
+_CELL = re.compile(r"(_cells?)(?:_\d+)?(?=/)")
 _LSTM = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
 # An operator's name, the activations that it reads, those that it writes.
 Operator = tuple[str, list[int], list[int]]
@@ -14,6 +17,31 @@ _HIDDEN_STATE, _CELL_STATE = 18, 19
 _HIDDEN_INTERMEDIATE = 4
 # The kernel's tanh knows int16 cell states of scales from 2^-15 to 2^-9, and computes nothing for any other.
 _CELL_BOUNDS = (1.0, 64.0)
+
+
+def step_ranges(tensors: Sequence[schema.TensorT]) -> dict[int, tuple[float, float]]:
+    """Ranges that hold for all steps of an unrolled layer: its multipliers need to be stored but once then.
+
+    Args:
+        tensors: of the calibrated float model. Of one step to the next the names differ by the number of the cell.
+
+    Returns:
+        (minimum, maximum), calibrated over all steps, for each tensor of a cell.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, tensor in enumerate(tensors):
+        name = tensor.name.decode("utf-8", "replace")
+        if _CELL.search(name) and tensor.quantization is not None and tensor.quantization.min is not None:
+            groups.setdefault(_CELL.sub(r"\1", name), []).append(index)
+    ranges: dict[int, tuple[float, float]] = {}
+    for group in groups.values():
+        ranges.update(dict.fromkeys(group, _calibrated(tensors, group)))
+    return ranges
+
+
+def _calibrated(tensors: Sequence[schema.TensorT], group: Iterable[int]) -> tuple[float, float]:
+    calibrated = [tensors[index].quantization for index in group]
+    return min(float(found.min[0]) for found in calibrated), max(float(found.max[0]) for found in calibrated)
 
 
 def joint_ranges(
@@ -39,10 +67,7 @@ def joint_ranges(
         while size != len(group):
             size = len(group)
             group.update(*(tie for tie in ties if tie & group))
-        calibrated = [tensors[index].quantization for index in group]
-        low = min(float(quantization.min[0]) for quantization in calibrated)
-        high = max(float(quantization.max[0]) for quantization in calibrated)
-        ranges.update(dict.fromkeys(group, (low, high)))
+        ranges.update(dict.fromkeys(group, _calibrated(tensors, group)))
     return ranges
 
 
