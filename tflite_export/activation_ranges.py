@@ -24,7 +24,14 @@ from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
 from tern_keras.ops import int8_grid
 from tflite_export.errors import ExportError
-from tflite_export.recurrent_ranges import Operator, fit_lstm_states, joint_ranges, step_ranges
+from tflite_export.recurrent_ranges import (
+    Operator,
+    expose_unused,
+    fit_lstm_states,
+    hide_unused,
+    joint_ranges,
+    step_ranges,
+)
 
 _FILE_IDENTIFIER = b"TFL3"
 # TFLite stores all operands and results of these with one scale.
@@ -159,7 +166,7 @@ def _clip_in_place_of(layer: keras.layers.Layer, record: Callable[[Any], None]) 
 
 
 def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -> bytes:
-    """Quantise a calibrated float model, with the ranges of its activation quantizers, and ranges that suit recurrent layers.
+    """Quantise a calibrated float model, with ranges for its activation quantizers and recurrent layers.
 
     Args:
         calibrated: the `.tflite` of a `Tapped` model, or of one that needs no taps, with the calibration's ranges.
@@ -188,13 +195,21 @@ def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -
         quantization = network.tensors[index].quantization
         quantization.min, quantization.max = [low], [high]
     fit_lstm_states(model, bounds)
-    builder = flatbuffers.Builder(len(calibrated))
-    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-    tflite = mlir_quantize(bytes(builder.Output()), input_data_type=tf.int8, output_data_type=tf.int8)
+    expose_unused(model)
+    tflite = mlir_quantize(_packed(model), input_data_type=tf.int8, output_data_type=tf.int8)
+    quantized = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    hide_unused(quantized)
+    tflite = _packed(quantized)
     names = [tensor.name.decode() for tensor in network.tensors]
     stored = {names[index]: fixed[index] for index in tensors if not network.is_fused(index)}
     _check_kept(tflite, stored, names)
     return tflite
+
+
+def _packed(model: schema.ModelT) -> bytes:
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
 
 
 class _Network:

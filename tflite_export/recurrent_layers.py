@@ -111,7 +111,7 @@ class _FusedLSTM(keras.layers.LSTM):
         cell = self.cell
         kernels = [tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel)]
         bias = tf.convert_to_tensor(cell.bias) if cell.use_bias else tf.zeros(4 * self.units)
-        # TFLite has no operator that reverses: a slice does
+        # reversed here: the converter would do it with an operator that there is no kernel for
         sequences = sequences[:, ::-1] if self.go_backwards else sequences
         state = tf.zeros((sequences.shape[0], self.units))
         last, outputs, *_ = _marked_lstm(self.number)(sequences, state, state, *kernels, bias)

@@ -1,4 +1,7 @@
-"""Ranges in a calibrated file with recurrent layers: the same for all steps, and such that the LSTM's kernel can run."""
+"""What a calibrated file with recurrent layers needs before the stock quantiser can do well by it.
+
+Ranges that hold for all steps, states within what the LSTM's kernel can compute, and no result without a reader.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 # The scope of a Keras cell in a tensor's name, such as gru_cell_3.
 _CELL = re.compile(r"(_cells?)(?:_\d+)?(?=/)")
+# Begins the names of outputs that are none in the end.
+_UNUSED = b"unused_"
 _LSTM = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM
 # An operator's name, the activations that it reads, those that it writes.
 Operator = tuple[str, list[int], list[int]]
@@ -93,3 +98,34 @@ def fit_lstm_states(model: schema.ModelT, fixed: Mapping[int, tuple[float, float
             for index in (op.inputs[_HIDDEN_STATE], op.intermediates[_HIDDEN_INTERMEDIATE]):
                 quantization = tensors[index].quantization
                 quantization.min, quantization.max = ([value] for value in fixed[op.outputs[0]])
+
+
+def expose_unused(model: schema.ModelT) -> None:
+    """Make results that nothing reads, such as the reset gate of the first step, outputs of the model.
+
+    The quantiser leaves an operator in float, now and then, where it has such a result.
+
+    Args:
+        model: the calibrated float model, changed in place.
+    """
+    subgraph, signature = model.subgraphs[0], model.signatureDefs[0]
+    used = {int(index) for op in subgraph.operators for index in op.inputs} | set(map(int, subgraph.outputs))
+    for op in subgraph.operators:
+        for index in map(int, op.outputs):
+            if index not in used:
+                entry = schema.TensorMapT()
+                entry.name, entry.tensorIndex = _UNUSED + str(index).encode(), index
+                signature.outputs.append(entry)
+                subgraph.outputs = [*subgraph.outputs, index]
+
+
+def hide_unused(model: schema.ModelT) -> None:
+    """Take what `expose_unused` has added from the outputs of the quantised model.
+
+    Args:
+        model: changed in place.
+    """
+    subgraph, signature = model.subgraphs[0], model.signatureDefs[0]
+    added = {entry.tensorIndex for entry in signature.outputs if entry.name.startswith(_UNUSED)}
+    signature.outputs = [entry for entry in signature.outputs if entry.tensorIndex not in added]
+    subgraph.outputs = [index for index in subgraph.outputs if index not in added]
