@@ -27,7 +27,8 @@ from tern_keras.layers import ActivationQuantizer
 from tern_keras.structure import all_layers, is_graph, layer_paths
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
-from tflite_export.recurrent_layers import check_recurrent, is_recurrent, without_loops
+from tflite_export.recurrent_layers import check_recurrent, has_fused_lstm, is_recurrent, without_loops
+from tflite_export.recurrent_ranges import calibrate_from_zero
 from tflite_export.report import expected_arrays
 
 
@@ -178,9 +179,9 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     outputs = (tapped or model)(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        {name: row[None] for name, row in zip(names, rows, strict=True)} for rows in zip(*samples, strict=True)
-    )
+    feeds = [{name: row[None] for name, row in zip(names, rows, strict=True)} for rows in zip(*samples, strict=True)]
+    calibrate_again = has_fused_lstm(model)
+    converter.representative_dataset = lambda: iter(feeds[:1] if calibrate_again else feeds)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
@@ -189,6 +190,8 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     with _quiet() as log:
         try:
             tflite = converter.convert()
+            if calibrate_again:
+                tflite = calibrate_from_zero(tflite, feeds)
             if exchange_ranges:
                 tflite = quantize_with_ranges(tflite, tapped.ranges if tapped else [])
             return _in_the_models_order(tflite)

@@ -63,6 +63,11 @@ def without_loops(model: keras.Model) -> keras.Model:
         raise ExportError(f"cannot unroll {names}: {error}") from error
 
 
+def has_fused_lstm(model: keras.Model) -> bool:
+    """Return whether a result of `without_loops` holds an LSTM that becomes one operator."""
+    return any(isinstance(layer, _FusedLSTM) for layer in all_layers(model))
+
+
 def is_recurrent(model: keras.Model) -> bool:
     """Return whether a model holds a recurrent layer, fused, unrolled or neither."""
     return any(isinstance(layer, keras.layers.RNN) for layer in all_layers(model))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 # The scope of a Keras cell in a tensor's name, such as gru_cell_3.
@@ -22,6 +24,39 @@ _HIDDEN_STATE, _CELL_STATE = 18, 19
 _HIDDEN_INTERMEDIATE = 4
 # The kernel's tanh knows int16 cell states of scales from 2^-15 to 2^-9, and computes nothing for any other.
 _CELL_BOUNDS = (1.0, 64.0)
+
+
+def calibrate_from_zero(model: bytes, samples: Iterable[Mapping[str, np.ndarray]]) -> bytes:
+    """Calibrate a float model with fused LSTMs, each sample from a state of zero.
+
+    The converter's own calibration goes on from the state that the sample before has left.
+
+    Args:
+        model: the content of a float `.tflite`.
+        samples: the inputs of each, by their names in the signature.
+
+    Returns:
+        The file with the ranges over all samples.
+    """
+    # private: the only way to calibrate a file
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    ranges: dict[int, tuple[float, float]] = {}
+    calibrated = schema.ModelT()
+    for sample in samples:
+        content = Calibrator(model).calibrate(lambda sample=sample: iter([sample]))
+        calibrated = schema.ModelT.InitFromPackedBuf(content, 0)
+        for index, tensor in enumerate(calibrated.subgraphs[0].tensors):
+            if tensor.quantization is not None and tensor.quantization.min is not None:
+                low, high = float(tensor.quantization.min[0]), float(tensor.quantization.max[0])
+                before = ranges.get(index, (low, high))
+                ranges[index] = min(low, before[0]), max(high, before[1])
+    for index, (low, high) in ranges.items():
+        quantization = calibrated.subgraphs[0].tensors[index].quantization
+        quantization.min, quantization.max = [low], [high]
+    builder = flatbuffers.Builder(len(model))
+    builder.Finish(calibrated.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 def step_ranges(tensors: Sequence[schema.TensorT]) -> dict[int, tuple[float, float]]:
@@ -77,7 +112,7 @@ def joint_ranges(
 
 
 def fit_lstm_states(model: schema.ModelT, fixed: Mapping[int, tuple[float, float]]) -> None:
-    """Give cell states a range that the kernel can compute, and hidden states that of the output, where it is fixed.
+    """Give cell states a range that the kernel can compute, and no clip; hidden states get that of their output.
 
     The quantiser's own choice for a cell state below 0.5 is a scale for which the kernel leaves its results out.
 
@@ -92,7 +127,10 @@ def fit_lstm_states(model: schema.ModelT, fixed: Mapping[int, tuple[float, float
             continue
         cell = tensors[op.inputs[_CELL_STATE]].quantization
         low, high = _CELL_BOUNDS
-        bound = min(max(-float(cell.min[0]), float(cell.max[0]), low), high)
+        bound = max(-float(cell.min[0]), float(cell.max[0]))
+        # the converter puts Keras 2's clip into the operator, which Keras 3 has not
+        clip, op.builtinOptions.cellClip = op.builtinOptions.cellClip, 0.0
+        bound = high if 0 < clip <= bound else min(max(bound, low), high)
         cell.min, cell.max = [-bound], [bound]
         if op.outputs[0] in fixed:
             for index in (op.inputs[_HIDDEN_STATE], op.intermediates[_HIDDEN_INTERMEDIATE]):

@@ -85,12 +85,14 @@ def product_multiplier(first: float, second: float, target: float) -> tuple[int,
     Raises:
         ExportError: if it is too large for the kernels.
     """
-    return quantize_multiplier(float(np.float32(first) * np.float32(second) / np.float32(target)))
+    with np.errstate(over="ignore"):  # infinity is refused
+        return quantize_multiplier(float(np.float32(first) * np.float32(second) / np.float32(target)))
 
 
 def lstm_hidden_multiplier(scale: float) -> tuple[int, int]:
     """(multiplier, shift) from an LSTM's output gate times tanh(cell state), Q0.30, to its hidden state."""
-    return quantize_multiplier(float(np.float32(2.0**-15 / float(np.float32(scale)) * 2.0**-15)))
+    with np.errstate(over="ignore"):
+        return quantize_multiplier(float(np.float32(2.0**-15 / float(np.float32(scale)) * 2.0**-15)))
 
 
 def lstm_cell_fraction(scale: float) -> int:
@@ -107,7 +109,8 @@ def lstm_cell_fraction(scale: float) -> int:
 
 def lstm_cell_clip(clip: float, scale: float) -> int:
     """The bound of an LSTM's cell state; 0 where there is none."""
-    return int(min(np.float32(clip) / np.float32(scale), np.float32(32767))) if clip > 0 else 0
+    with np.errstate(over="ignore"):
+        return int(min(np.float32(clip) / np.float32(scale), np.float32(32767))) if clip > 0 else 0
 
 
 def _scales(weights: Tensor) -> np.ndarray:

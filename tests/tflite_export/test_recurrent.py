@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 from tern_keras.layers import ActivationQuantizer, QuantGRU, QuantLSTM, QuantSimpleRNN
-from tflite_export import ExportError, Graph, convert, find_levels
+from tflite_export import ExportError, Graph, convert, export, find_levels, verify
 from tflite_export.reference import Reference
 
 pytestmark = pytest.mark.skipif(
@@ -133,3 +134,24 @@ def test_an_initial_state_and_a_shared_layer() -> None:
     assert sum(op.name == FUSED for op in Graph.read(tflite).ops) == 2
     expected = model.predict(samples, verbose=0)
     assert np.sqrt(np.mean((_run(tflite, samples) - expected) ** 2)) / expected.std() < 0.06
+
+
+def test_every_sample_is_calibrated_from_zero() -> None:
+    """A layer that counts its steps: the state of the samples before would make the range greater, and coarser."""
+    lstm = layers.LSTM(2, return_sequences=True)
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), lstm])
+    kernel, recurrent_kernel, bias = lstm.get_weights()
+    lstm.set_weights([0 * kernel, 0 * recurrent_kernel, np.full_like(bias, 9)])  # all gates open
+    (op,) = Graph.read(convert(model, _samples())).ops
+    assert op.options["cell_clip"] == 0
+    assert op.inputs[19].scale * 32768 == 8  # the next power of two beyond six steps
+
+
+def test_the_c_of_a_ternary_lstm_equals_the_reference(tmp_path: Path) -> None:
+    hidden = [layers.Bidirectional(QuantLSTM(6, return_sequences=True, **TERNARY)), QuantLSTM(20, **TERNARY)]
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), *hidden, layers.Dense(3)])
+    report = export(model, tmp_path, calibration=_samples())
+    assert [check.different for check in verify(report, _samples()).checks] == [0, 0]
+    *_, last = [layer for layer in report.layers if layer.op == FUSED]
+    assert (last.weights, last.macs) == ("ternary", STEPS * 4 * 20 * (12 + 20))
+    assert last.weight_bytes < 4 * 20 * (12 + 20) / 4 + 4 * 20

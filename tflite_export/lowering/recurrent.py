@@ -41,7 +41,7 @@ def _lstm(op: Op, context: Context) -> list[KernelCall]:
     source, target = _input(op), result(op)
     _refuse_extras(op)
     hidden_state, cell_state = _state(op, _HIDDEN_STATE, "int8"), _state(op, _CELL_STATE, "int16")
-    steps, inputs, units = source.size // source.shape[-1], source.shape[-1], target.shape[-1]
+    steps, inputs, units = source.size // source.shape[-1], source.shape[-1], target.shape[-1] if target.shape else 0
     if target.shape != (*source.shape[:-1], units) or hidden_state.size != units or cell_state.size != units:
         raise ExportError(f"{op}: {hidden_state} and {cell_state} do not fit {source} and {target}")
     hidden_multiplier, hidden_shift = rq.lstm_hidden_multiplier(_hidden(op).scale)
@@ -72,7 +72,7 @@ def _lstm(op: Op, context: Context) -> list[KernelCall]:
                 "state_zero_point": hidden_state.zero_point,
                 **gates,
                 "cell_fraction": _cell_fraction(op, cell_state),
-                "cell_clip": rq.lstm_cell_clip(option(op, "cell_clip"), cell_state.scale),
+                "cell_clip": _cell_clip(op, cell_state),
                 "hidden_multiplier": hidden_multiplier,
                 "hidden_shift": hidden_shift,
                 "hidden_zero_point": _hidden(op).zero_point,
@@ -132,6 +132,13 @@ def _cell_fraction(op: Op, cell_state: Tensor) -> int:
     if fraction not in _CELL_FRACTIONS or cell_state.zero_point != 0:
         raise ExportError(f"{op}: {cell_state} should have a scale of 2^-15 to 2^-9 and the zero point 0")
     return fraction
+
+
+def _cell_clip(op: Op, cell_state: Tensor) -> int:
+    clip = option(op, "cell_clip")
+    if not clip >= 0:
+        raise ExportError(f"{op}: its cell_clip is {clip}, not at least 0")
+    return rq.lstm_cell_clip(clip, cell_state.scale)
 
 
 def _weights(op: Op, index: int, shape: tuple[int, int]) -> Tensor:
