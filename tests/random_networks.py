@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from lstm_specs import lstm_specs
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 _ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
@@ -24,12 +25,13 @@ def random_network(seed: int) -> bytes:
     Weights are ternary with equal or different levels, of one sign, binary, sums of ternary ones or plain int8; a
     channel may be flipped (a negative batch-norm gain) or empty.
     """
-    return _Network(np.random.default_rng(seed)).build()
+    return _Network(np.random.default_rng(seed), has_lstm=seed % 12 == 5).build()
 
 
 @dataclass
 class _Network:
     rng: np.random.Generator
+    has_lstm: bool
     tensors: list[TensorSpec] = field(default_factory=list)
     ops: list[OpSpec] = field(default_factory=list)
     inputs: list[TensorSpec] = field(default_factory=list)
@@ -59,6 +61,8 @@ class _Network:
                 "prelu": self._prelu,
                 "extreme": self._extreme,
             }[step](current)
+        if self.has_lstm:
+            current = self._lstm(current)
         outputs = []
         if self.rng.random() < 0.2:
             outputs.append(current)  # an output that others read as well
@@ -254,6 +258,23 @@ class _Network:
         shape = self._tensor((2,), None, 0, np.array([1, size], np.int32), dtype="int32")
         y = self._activation((1, size), x.scale, x.zero_point)
         self.ops.append(OpSpec("RESHAPE", [x.name, shape.name], [y.name], {"newShape": [1, size]}))
+        return y
+
+    def _lstm(self, x: TensorSpec) -> TensorSpec:
+        """The rows of an image as a sequence, and its states as another."""
+        _, height, width, channels = x.shape
+        rows = self._reshaped(x, (1, height, width * channels))
+        clip = self._draw([0.0, 0.5])
+        tensors, op = lstm_specs(self.rng, rows, "lstm_output", self._integer(1, 7), cell_clip=clip)
+        self.tensors += tensors
+        self.ops.append(op)
+        states = tensors[-1]
+        return self._reshaped(states, (*states.shape, 1))
+
+    def _reshaped(self, x: TensorSpec, shape: tuple) -> TensorSpec:
+        sizes = self._tensor((len(shape),), None, 0, np.array(shape, np.int32), dtype="int32")
+        y = self._activation(shape, x.scale, x.zero_point)
+        self.ops.append(OpSpec("RESHAPE", [x.name, sizes.name], [y.name], {"newShape": list(shape)}))
         return y
 
     def _dense(self, x: TensorSpec) -> TensorSpec:

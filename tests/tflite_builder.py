@@ -31,6 +31,7 @@ _ACTIVATION = {
     "RELU": schema.ActivationFunctionType.RELU,
     "RELU6": schema.ActivationFunctionType.RELU6,
     "RELU_N1_TO_1": schema.ActivationFunctionType.RELU_N1_TO_1,
+    "TANH": schema.ActivationFunctionType.TANH,
 }
 _ENCODINGS: dict[str, dict[Any, int]] = {"padding": _PADDING, "fusedActivationFunction": _ACTIVATION}
 _TYPE = {
@@ -108,6 +109,9 @@ _OPS = {
     ),
     "UNPACK": _Op("UnpackOptions", 2, {"axis": 0, "num": 1}),
     "SOFTMAX": _Op("SoftmaxOptions", 2, {"beta": 1.0}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _Op(
+        "UnidirectionalSequenceLSTMOptions", 3, {"fusedActivationFunction": "TANH", "cellClip": 0.0, "timeMajor": False}
+    ),
 }
 
 
@@ -123,6 +127,7 @@ class TensorSpec:
         data: Values of a constant tensor, of `shape`; None for an activation.
         quantized_dimension: The dimension of the channels that a sequence of scales belongs to.
         dtype: "int8", "uint8", "int16", "int32" or "float32".
+        variable: Whether it is state that lasts from one inference to the next.
     """
 
     name: str
@@ -132,6 +137,7 @@ class TensorSpec:
     data: np.ndarray | None = None
     quantized_dimension: int = 0
     dtype: str = "int8"
+    variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,12 +145,14 @@ class OpSpec:
     """An operator: a builtin's name, tensors by name, and its options as the schema spells them.
 
     Padding and fused activations are given by name: `{"padding": "SAME", "fusedActivationFunction": "RELU6"}`.
+    The tensors named as intermediates carry nothing but a quantisation.
     """
 
     name: str
     inputs: Sequence[str]
     outputs: Sequence[str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    intermediates: Sequence[str] = ()
 
 
 def build_model(
@@ -204,6 +212,7 @@ def _tensor(spec: TensorSpec, buffer: int) -> schema.TensorT:
     tensor.shape = list(spec.shape)
     tensor.type = _TYPE[spec.dtype]
     tensor.buffer = buffer
+    tensor.isVariable = spec.variable
     if spec.scale is not None:
         scales = np.atleast_1d(np.asarray(spec.scale, np.float32))
         tensor.quantization = schema.QuantizationParametersT()
@@ -241,6 +250,7 @@ def _operator(op: OpSpec, opcode_index: int, index: Mapping[str, int]) -> schema
     operator.opcodeIndex = opcode_index
     operator.inputs = [index[name] for name in op.inputs]
     operator.outputs = [index[name] for name in op.outputs]
+    operator.intermediates = [index[name] for name in op.intermediates] or None
     if kind.options:
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind.options)
         operator.builtinOptions = options

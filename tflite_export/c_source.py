@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -94,10 +95,21 @@ def source(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
     blocks += [_array(_flash_name(tensor), tensor.data) for tensor in tensors_in_flash(plan.calls)]
     names: dict[tuple[str, bytes], str] = {}  # of the arrays, by their content
     for step, (call, constants) in enumerate(zip(plan.calls, distinct_constants(plan.calls), strict=True)):
-        names |= {constant.key: f"op{step}_{constant.role}" for constant in constants}
+        names |= _constant_names(step, constants)
         blocks.append(_definitions(step, call, constants, names))
     blocks.append(_invoke(name, graph, plan))
     return "\n".join(blocks)
+
+
+def _constant_names(step: int, constants: Sequence[Constant]) -> dict[tuple[str, bytes], str]:
+    """The C name of each constant, by its content; of one role, as of an LSTM's gates, they are numbered."""
+    names: dict[tuple[str, bytes], str] = {}
+    roles: Counter[str] = Counter()
+    for constant in constants:
+        roles[constant.role] += 1
+        number = "" if roles[constant.role] == 1 else roles[constant.role]
+        names[constant.key] = f"op{step}_{constant.role}{number}"
+    return names
 
 
 def _prototype(name: str, graph: Graph) -> str:

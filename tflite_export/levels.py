@@ -6,15 +6,22 @@ its sign, so the levels belong to the channel, and a whole tensor may hold up to
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from tflite_export.graph import Graph, Tensor
+from tflite_export.graph import Graph, Op, Tensor
 
 # The dimension of the output channels in the weights of each operator that has weights.
-CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
+CHANNEL_AXES = {
+    "CONV_2D": 0,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 0,
+    "TRANSPOSE_CONV": 0,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 0,
+}
+# Which inputs are weights, where it is not input 1 alone.
+_WEIGHT_INPUTS = {"UNIDIRECTIONAL_SEQUENCE_LSTM": range(1, 9)}
 # Four planes take 6.4 bits in base 3; five would take as much as int8.
 MAXIMUM_PLANES = 4
 # More than any int8, and what stands for a level that is not there.
@@ -162,8 +169,8 @@ def find_levels(graph: Graph) -> dict[int, Levels]:
         graph: of any int8 `.tflite` file.
 
     Returns:
-        Levels by the tensor's index, for the weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED. Int8 weights
-        with more values are not in it.
+        Levels by the tensor's index, for the weights of the operators in `CHANNEL_AXES`. Int8 weights with more values
+        are not in it.
 
     Example:
         >>> import keras, numpy as np
@@ -188,21 +195,28 @@ def find_planes(graph: Graph) -> dict[int, tuple[Levels, ...]]:
     """
     found: dict[int, tuple[Levels, ...]] = {}
     for op in graph.ops:
-        tensor = weights_of(op.name, op.inputs)
-        if tensor is None or tensor.index in found:
-            continue
-        assert tensor.data is not None
-        planes = planes_of(tensor.data, CHANNEL_AXES[op.name])
-        if planes is not None:
-            found[tensor.index] = planes
+        for tensor in weights_of(op):
+            if tensor.index in found:
+                continue
+            assert tensor.data is not None
+            planes = planes_of(tensor.data, CHANNEL_AXES[op.name])
+            if planes is not None:
+                found[tensor.index] = planes
     return found
 
 
-def weights_of(op_name: str, inputs: tuple[Tensor | None, ...]) -> Tensor | None:
-    """The int8 constant that is an operator's weights, or None."""
-    if op_name not in CHANNEL_AXES or len(inputs) < 2:
-        return None
-    tensor = inputs[1]
-    if tensor is None or tensor.data is None or tensor.dtype != "int8" or math.prod(tensor.shape) == 0:
-        return None
-    return tensor if len(tensor.shape) > CHANNEL_AXES[op_name] else None
+def weights_of(op: Op) -> list[Tensor]:
+    """The int8 constants that are an operator's weights."""
+    if op.name not in CHANNEL_AXES:
+        return []
+    indices = _WEIGHT_INPUTS.get(op.name, (1,))
+    tensors = [op.inputs[index] for index in indices if index < len(op.inputs)]
+    return [
+        tensor
+        for tensor in tensors
+        if tensor is not None
+        and tensor.data is not None
+        and tensor.dtype == "int8"
+        and tensor.size > 0
+        and len(tensor.shape) > CHANNEL_AXES[op.name]
+    ]

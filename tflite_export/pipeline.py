@@ -15,7 +15,7 @@ from tflite_export.errors import ExportError
 from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
-from tflite_export.levels import CHANNEL_AXES
+from tflite_export.levels import CHANNEL_AXES, weights_of
 from tflite_export.lowering import check_interface, lower
 from tflite_export.memory import MemoryPlan, tensors_in_flash
 from tflite_export.micro_sources import micro_dir
@@ -197,11 +197,12 @@ def _layer(call: KernelCall, constants: Sequence[Constant]) -> LayerReport:
     weight_bytes = sum(c.data.nbytes for c in constants if c.role in ("weights", "plus", "minus"))
     constant_bytes = sum(c.data.nbytes for c in constants) - weight_bytes
     macs, density = 0, None
-    weights = call.op.inputs[1] if call.weight_format else None
-    if weights is not None and weights.data is not None:
-        channels = weights.shape[CHANNEL_AXES[call.op.name]]
-        macs = call.output.size * (weights.size // channels)
-        density = float(np.count_nonzero(weights.data) / weights.size)
+    weights = weights_of(call.op) if call.weight_format else []
+    if weights:
+        axis = CHANNEL_AXES[call.op.name]
+        macs = sum(call.output.size * (tensor.size // tensor.shape[axis]) for tensor in weights)
+        nonzero = sum(int(np.count_nonzero(tensor.data)) for tensor in weights if tensor.data is not None)
+        density = nonzero / sum(tensor.size for tensor in weights)
     return LayerReport(
         op=call.op.name,
         name=call.output.name,

@@ -34,7 +34,7 @@ class Reference:
         self._outputs = self._interpreter.get_output_details()
 
     def __call__(self, samples: np.ndarray, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """Run samples.
+        """Run samples, each from a state of zero.
 
         Args:
             samples: int8, shape (samples, bytes): a row is all inputs of a sample, one after the other.
@@ -47,6 +47,7 @@ class Reference:
         splits = np.cumsum(sizes)[:-1]
         rows = []
         for count, sample in enumerate(samples, 1):
+            self._interpreter.reset_all_variables()
             for detail, values in zip(self._inputs, np.split(sample, splits), strict=True):
                 self._interpreter.set_tensor(detail["index"], values.view(detail["dtype"]).reshape(detail["shape"]))
             self._interpreter.invoke()

@@ -18,6 +18,7 @@ ADD_LEFT_SHIFT = 20
 # Below it TFLite takes a multiplier for zero.
 MINIMUM_SHIFT = -31
 _SOFTMAX_INTEGER_BITS = 5
+_LOG2_TOLERANCE = 1e-3
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -77,6 +78,40 @@ def float64_multipliers(
     negligible = shifts < MINIMUM_SHIFT
     multipliers = np.where(negligible, 0, np.ldexp(mantissas, 53)).astype(np.uint64)
     return multipliers, np.where(negligible, 0, shifts).astype(np.int8)
+
+
+def product_multiplier(first: float, second: float, target: float) -> tuple[int, int]:
+    """(multiplier, shift) of `first * second / target`, computed in float32 as TFLite's LSTM does.
+
+    Raises:
+        ExportError: if it is too large for the kernels.
+    """
+    with np.errstate(over="ignore"):  # infinity is refused
+        return quantize_multiplier(float(np.float32(first) * np.float32(second) / np.float32(target)))
+
+
+def lstm_hidden_multiplier(scale: float) -> tuple[int, int]:
+    """(multiplier, shift) from an LSTM's output gate times tanh(cell state), Q0.30, to its hidden state."""
+    with np.errstate(over="ignore"):
+        return quantize_multiplier(float(np.float32(2.0**-15 / float(np.float32(scale)) * 2.0**-15)))
+
+
+def lstm_cell_fraction(scale: float) -> int:
+    """How many bits of an LSTM's cell state are behind the binary point: -log2(scale) (TFLite CheckedLog2).
+
+    Raises:
+        ExportError: if the scale is no power of two.
+    """
+    log2 = np.log(np.float32(scale)) * (np.float32(1) / np.log(np.float32(2)))
+    if abs(log2 - np.round(log2)) >= _LOG2_TOLERANCE:
+        raise ExportError(f"the cell state's scale {scale:g} is not a power of two")
+    return -int(np.round(log2))
+
+
+def lstm_cell_clip(clip: float, scale: float) -> int:
+    """The bound of an LSTM's cell state; 0 where there is none."""
+    with np.errstate(over="ignore"):
+        return int(min(np.float32(clip) / np.float32(scale), np.float32(32767))) if clip > 0 else 0
 
 
 def _scales(weights: Tensor) -> np.ndarray:

@@ -17,6 +17,7 @@
 #include "tern_copy.h"
 #include "tern_elementwise.h"
 #include "tern_fully_connected.h"
+#include "tern_lstm.h"
 #include "tern_pool.h"
 #include "tern_quantize.h"
 #include "tern_types.h"

@@ -45,7 +45,7 @@ static bool one_in(int32_t n) {
 
 /* ---- blocks ---- */
 
-#define MAXIMUM_BLOCKS 16
+#define MAXIMUM_BLOCKS 32
 static void *blocks[MAXIMUM_BLOCKS];
 static int block_count;
 
@@ -473,12 +473,45 @@ static tern_status call_transpose_conv2d(bool hostile) {
     return transposeds[format](&p, input, output);
 }
 
+static tern_lstm_matrix random_lstm_matrix(int32_t units, int32_t length) {
+    const int32_t format = between(INT8, BINARY);
+    const tern_lstm_matrix matrix = {format, random_weights(format, units, length, units),
+                                     between(0, INT32_MAX), between(-31, 30)};
+    return matrix;
+}
+
+static tern_status call_lstm(bool hostile) {
+    tern_lstm_params p;
+    memset(&p, 0, sizeof p);
+    p.steps = between(1, 5), p.inputs = between(1, 20), p.units = between(1, 12);
+    p.input_zero_point = between(-128, 127), p.state_zero_point = between(-128, 127);
+    p.cell_fraction = between(9, 15), p.cell_clip = one_in(2) ? 0 : between(0, INT16_MAX);
+    p.hidden_multiplier = between(0, INT32_MAX), p.hidden_shift = between(-31, 30);
+    p.hidden_zero_point = between(-128, 127);
+    tern_lstm_gate *const gates[] = {&p.input_gate, &p.forget_gate, &p.cell_gate, &p.output_gate};
+    for (int i = 0; i < 4; i++) {
+        gates[i]->input = random_lstm_matrix(p.units, p.inputs);
+        gates[i]->recurrent = random_lstm_matrix(p.units, p.units);
+        gates[i]->bias = block(p.units * (int64_t)sizeof(int32_t));
+    }
+    const int8_t *input = block((int64_t)p.steps * p.inputs);
+    int8_t *output = block((int64_t)p.steps * p.units);
+    void *scratch = block(tern_lstm_ref_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.steps, 3);
+    else if (hostile && one_in(2))
+        spoil_value(&p.cell_fraction, 5);
+    else if (hostile)
+        gates[between(0, 3)]->input.format = not_sizes[between(0, 4)];
+    return tern_lstm_ref(&p, input, output, scratch);
+}
+
 typedef tern_status call(bool hostile);
-static call *const calls[] = {call_conv2d,  call_depthwise, call_fully_connected,  call_pool,
-                              call_mean,    call_add,       call_softmax,          call_copy,
-                              call_pad,     call_pick,      call_transpose_conv2d, call_mul,
-                              call_prelu,   call_choice,    call_reduce,           call_table,
-                              call_quantize};
+static call *const calls[] = {call_conv2d,   call_depthwise, call_fully_connected,  call_pool,
+                              call_mean,     call_add,       call_softmax,          call_copy,
+                              call_pad,      call_pick,      call_transpose_conv2d, call_mul,
+                              call_prelu,    call_choice,    call_reduce,           call_table,
+                              call_quantize, call_lstm};
 
 #ifdef LIBFUZZER
 

@@ -189,6 +189,23 @@ class TransposeConv2dParams(Structure):
     _fields_ = DepthwiseConv2dParams._fields_
 
 
+class LstmMatrix(Structure):
+    _fields_ = [("format", c_int32), ("weights", Weights), ("multiplier", c_int32), ("shift", c_int32)]
+
+
+class LstmGate(Structure):
+    _fields_ = [("input", LstmMatrix), ("recurrent", LstmMatrix), ("bias", c_void_p)]
+
+
+class LstmParams(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("steps", "inputs", "units", "input_zero_point", "state_zero_point")),
+        *((name, LstmGate) for name in ("input_gate", "forget_gate", "cell_gate", "output_gate")),
+        *((name, c_int32) for name in ("cell_fraction", "cell_clip", "hidden_multiplier", "hidden_shift",
+                                       "hidden_zero_point")),
+    ]  # fmt: skip
+
+
 class SoftmaxParams(Structure):
     _fields_ = [(name, c_int32) for name in ("rows", "depth", "multiplier", "shift", "difference_minimum")]
 
@@ -199,6 +216,7 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
+    "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,

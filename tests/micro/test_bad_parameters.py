@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 import tern_c
 from numpy_kernels import Float64Requantization, Requantization, Window
-from tern_c import ERROR_NULL, ERROR_PARAMETER, ERROR_SHAPE, OK, PARAMS, Dimensions, Pair, Shape, dimensions, make
+from tern_c import (
+    ERROR_NULL,
+    ERROR_PARAMETER,
+    ERROR_SHAPE,
+    FORMATS,
+    OK,
+    PARAMS,
+    Dimensions,
+    Pair,
+    Shape,
+    dimensions,
+    make,
+)
 
 LARGE = 2**31 - 1
 PAIRS = [f"tern_{name}_ref" for name in ("add", "sub", "mul", "prelu", "maximum", "minimum")]
@@ -59,6 +71,10 @@ def good_params(name: str) -> Structure:
         return make(kind, dimensions(2, 4), dimensions(4, 4), Dimensions(0, 0, 1, 0), 0)
     if kind is tern_c.PickParams:
         return make(kind, Shape(2, 2, 4), 2, 2, *(tern_c.pointer(np.array([1, 0]), np.int32) for _ in range(2)))
+    if kind is tern_c.LstmParams:
+        matrix = make(tern_c.LstmMatrix, FORMATS.index("ternary"), weights["weights"], 2**30, 0)
+        gate = make(tern_c.LstmGate, matrix, matrix, tern_c.pointer(np.zeros(4), np.int32))
+        return make(kind, 4, 4, 4, 0, 0, gate, gate, gate, gate, cell_fraction=11, hidden_multiplier=2**30)
     return tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
 
 
@@ -168,6 +184,18 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
       for path in ("input.height", "input.channels", "output_height", "output_width") for value in (0, -1, LARGE)),
     *((["tern_pick_ref"], path, 1, ERROR_PARAMETER) for path in ("input.height", "input.width")),
     *((["tern_pick_ref"], path, None, ERROR_NULL) for path in ("rows", "columns")),
+    *((["tern_lstm_ref"], field, value, ERROR_SHAPE)
+      for field in ("steps", "inputs", "units") for value in (0, -1, LARGE)),
+    *((["tern_lstm_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"input_zero_point": (-129, 128), "state_zero_point": (-129, 128),
+                            "hidden_zero_point": (-129, 128), "cell_fraction": (8, 16), "cell_clip": (-1, 32768),
+                            "hidden_multiplier": (-1,), "hidden_shift": (-32, 31),
+                            "forget_gate.input.format": (-1, 4), "cell_gate.recurrent.shift": (-32, 31),
+                            "output_gate.recurrent.multiplier": (-1,),
+                            "input_gate.recurrent.weights.residual_planes": (-1, LARGE)}.items()
+      for value in values),
+    *((["tern_lstm_ref"], path, None, ERROR_NULL)
+      for path in ("output_gate.bias", "input_gate.recurrent.weights.data", "cell_gate.input.weights.plus")),
     *((["tern_softmax_ref"], field, value, ERROR_SHAPE)
       for field, values in {"rows": (0, -1, LARGE), "depth": (0, -1, 8192)}.items() for value in values),
     *((["tern_softmax_ref"], field, value, ERROR_PARAMETER)

@@ -24,17 +24,8 @@ from tflite_export.report import ExportReport
 
 NETWORKS = 240
 SAMPLES = 8
-SEEDS_ON_CORES = (
-    21,
-    41,
-    49,
-    111,
-    116,
-    165,
-    169,
-    190,
-    239,
-)  # between them every kernel, several inputs and several outputs
+# Between them they call every kernel, and have several inputs and several outputs.
+SEEDS_ON_CORES = (1, 5, 37, 41, 44, 48, 111, 169, 239)
 
 
 def _samples(graph: Graph, seed: int, count: int = SAMPLES) -> np.ndarray:

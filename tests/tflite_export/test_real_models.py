@@ -21,6 +21,7 @@ MODELS = (
     "mlperf_tiny/vww_96_int8",
     "tflm/hello_world_int8",
     "tflm/micro_speech_quantized",
+    "tflm/trained_lstm_int8",
 )
 SAMPLES = 1000
 

@@ -10,7 +10,17 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
 from tflite_export.levels import find_planes
-from tflite_export.lowering import activations, copies, elementwise, images, pooling, quantization, tables, weighted
+from tflite_export.lowering import (
+    activations,
+    copies,
+    elementwise,
+    images,
+    pooling,
+    quantization,
+    recurrent,
+    tables,
+    weighted,
+)
 from tflite_export.lowering.context import Context, Lowering
 
 # Of a model's inputs and outputs; between them all activations are int8.
@@ -23,6 +33,7 @@ LOWERINGS: dict[str, Lowering] = {
     **images.LOWERINGS,
     **pooling.LOWERINGS,
     **quantization.LOWERINGS,
+    **recurrent.LOWERINGS,
     **tables.LOWERINGS,
     **weighted.LOWERINGS,
 }
