@@ -202,5 +202,5 @@ def _layer(call: KernelCall, constants: Sequence[Constant]) -> LayerReport:
         macs=macs,
         density=density,
         weight_bytes=weight_bytes,
-        constant_bytes=constant_bytes + sum(tensor.size for tensor in tensors_in_flash([call])),
+        constant_bytes=constant_bytes + sum(tensor.nbytes for tensor in tensors_in_flash([call])),
     )

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tflite_export.errors import ExportError
 from tflite_export.graph import Tensor
+from tflite_export.memory import PlacedBuffer
 
 REPORT_FILE = "report.json"
 # Calibration leaves out some extremes; data in other units is clipped far more often.
@@ -125,6 +126,9 @@ class ExportReport:
         tflite_bytes: size of the `.tflite` file.
         arena_bytes: RAM between the layers; 0 without C.
         arena_lower_bound: the largest sum of tensors that live at the same time.
+        arena_proved_optimal: no arena is smaller, with these kernels and tensors that share bytes as they do.
+        arena_peak: the layers that need most of the arena, as indices of `layers`.
+        buffers: what lies in the arena, and from which layer to which.
         layers: a row a kernel call, in order; none without C.
         files: every file written, relative to `folder`.
     """
@@ -137,6 +141,9 @@ class ExportReport:
     tflite_bytes: int
     arena_bytes: int
     arena_lower_bound: int
+    arena_proved_optimal: bool
+    arena_peak: tuple[int, ...]
+    buffers: tuple[PlacedBuffer, ...]
     layers: tuple[LayerReport, ...]
     files: tuple[str, ...]
 
@@ -178,7 +185,7 @@ class ExportReport:
             fields: dict[str, Any] = _tuples(json.loads((path / REPORT_FILE).read_text()))
             if prefix not in ("", fields["name"]):
                 raise FileNotFoundError(errno.ENOENT, f"no export of this name, but of '{fields['name']}'", str(path))
-            rows = {"inputs": Interface, "outputs": Interface, "layers": LayerReport}
+            rows = {"inputs": Interface, "outputs": Interface, "buffers": PlacedBuffer, "layers": LayerReport}
             fields |= {key: tuple(row(**values) for values in fields[key]) for key, row in rows.items()}
             return cls(folder=path, **fields)
         except OSError as error:
