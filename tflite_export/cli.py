@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--calibration", type=Path, help="samples for a Keras model: .npz with x, or .npy")
     sub.add_argument("--name", default="model", help="prefix of files and C names (default: model)")
     sub.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=TARGETS, help="default: int8 c")
+    sub.add_argument(
+        "--arena-limit", type=int, metavar="BYTES", help="the most that the arena may take: slower kernels where needed"
+    )
     sub.set_defaults(command=_export)
 
     sub = commands.add_parser("inspect", help="the operators, weights and sizes of a .tflite")
@@ -112,7 +115,7 @@ def _export(options: argparse.Namespace) -> int:
     model: object = options.model
     if options.model.suffix != ".tflite":
         model = _load_keras(options.model)
-    report = export(model, options.out_dir, calibration, options.targets, options.name)
+    report = export(model, options.out_dir, calibration, options.targets, options.name, options.arena_limit)
     _console().print(report.table())
     print(f"written to {report.folder}: {', '.join(report.files)}")
     return 0

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tflite_export import c_source
+from tflite_export.arena_limit import plan_within
 from tflite_export.errors import ExportError
 from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering import check_interface, lower
-from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
+from tflite_export.memory import MemoryPlan, tensors_in_flash
 from tflite_export.micro_sources import micro_dir
 from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
 from tflite_export.targets import PACK_TARGETS
@@ -37,6 +38,7 @@ def export(
     calibration: np.ndarray | Sequence[np.ndarray] | None = None,
     targets: str | Sequence[str] = DEFAULT_TARGETS,
     name: str = "model",
+    arena_limit: int | None = None,
 ) -> ExportReport:
     """Export a model to a folder.
 
@@ -48,13 +50,14 @@ def export(
             (`NAME.c`, `NAME.h`, and the kernel library in `tern/`). The `.tflite` is always kept: it is what the other
             artefacts are verified against.
         name: prefix of the files and of the C names.
+        arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
 
     Returns:
         The report, also written as `report.json`.
 
     Raises:
-        ExportError: if the model cannot be converted or an operator is not supported, or the folder not be written.
-            Nothing is written then.
+        ExportError: if the model cannot be converted or an operator is not supported, if no arena is within the limit,
+            or if the folder cannot be written. Nothing is written then.
 
     Example:
         >>> import keras, numpy as np, tempfile
@@ -81,7 +84,7 @@ def export(
         files[packed_file(name, target)] = PACK_TARGETS[target].pack(tflite).tflite
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
     if "c" in targets:
-        plan = plan_memory(graph, lower(graph))
+        plan = plan_within(graph, lower(graph), arena_limit)
         files |= _c_files(tflite, graph, plan, name)
     report = ExportReport(
         folder=Path(out_dir),
@@ -92,6 +95,9 @@ def export(
         tflite_bytes=len(tflite),
         arena_bytes=plan.arena_bytes,
         arena_lower_bound=plan.lower_bound,
+        arena_proved_optimal=plan.proved_optimal,
+        arena_peak=plan.peak,
+        buffers=plan.buffers,
         layers=tuple(map(_layer, plan.calls, distinct_constants(plan.calls))),
         files=(*files, REPORT_FILE),
     )
@@ -99,19 +105,23 @@ def export(
     return report
 
 
-def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "model") -> list[Path]:
+def generate_c(
+    tflite: bytes | str | Path, out_dir: str | Path, name: str = "model", arena_limit: int | None = None
+) -> list[Path]:
     """Write `NAME.c`, `NAME.h` and the kernel library that they call.
 
     Args:
         tflite: an int8 `.tflite` file's content, or its path.
         out_dir: made if missing.
         name: prefix of the files and of every C name.
+        arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
 
     Returns:
         The files written: the source, the header, and `tern/` with the library's sources of the same version.
 
     Raises:
-        ExportError: if an operator is not supported (all of them are named), or the folder cannot be written.
+        ExportError: if an operator is not supported (all of them are named), if no arena is within the limit, or if
+            the folder cannot be written.
 
     Example:
         >>> import keras, numpy as np, tempfile
@@ -124,7 +134,7 @@ def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "mod
     c_source.check_name(name)
     tflite = _tflite(tflite, None)
     graph = Graph.read(tflite)
-    return write_files(Path(out_dir), _c_files(tflite, graph, plan_memory(graph, lower(graph)), name))
+    return write_files(Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph), arena_limit), name))
 
 
 def packed_file(name: str, target: str) -> str:
