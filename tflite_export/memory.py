@@ -89,7 +89,8 @@ class MemoryPlan:
     @property
     def peak(self) -> tuple[int, ...]:
         """The calls that need most of the arena, as indices."""
-        return tuple(step for step, fill in enumerate(self.fill) if fill == max(self.fill))
+        most = max(self.fill, default=0)
+        return tuple(step for step, fill in enumerate(self.fill) if fill == most)
 
 
 def plan_memory(graph: Graph, calls: Sequence[KernelCall]) -> MemoryPlan:
