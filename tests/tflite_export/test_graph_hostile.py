@@ -183,3 +183,12 @@ def test_a_softmax_with_a_beta_that_is_no_number() -> None:
     model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"], {"beta": np.nan})], ["x"], ["y"])
     with pytest.raises(ExportError, match="too small to tell inputs apart"):
         lower(Graph.read(model))
+
+
+def test_sums_beyond_int32() -> None:
+    def edit(model: Any) -> None:
+        bias = model.subgraphs[0].tensors[2]
+        model.buffers[bias.buffer].data = np.frombuffer(np.array([0, -(2**31)], np.int32).tobytes(), np.uint8)
+
+    with pytest.raises(ExportError, match="may not fit 32 bits"):
+        lower(Graph.read(edited(edit)))
