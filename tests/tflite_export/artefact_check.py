@@ -23,6 +23,8 @@ SAMPLES = 4
 MAX_BYTES = 1 << 24
 MAX_WORK = 1 << 27
 SECONDS = 20
+# A sanitizer's exit status, above any tern_status.
+_FAULT = 100
 _FLAGS = ("-std=c11", "-O1", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 _MAIN = """
@@ -43,7 +45,7 @@ int main(void) {{
     for (size_t i = 0; i < OUTPUTS; i++) outputs[i] = malloc(output_bytes[i]);
     while (status == 0 && fread(inputs[0], 1, input_bytes[0], stdin) == input_bytes[0]) {{
         for (size_t i = 1; i < INPUTS; i++)
-            if (fread(inputs[i], 1, input_bytes[i], stdin) != input_bytes[i]) return 99;
+            if (fread(inputs[i], 1, input_bytes[i], stdin) != input_bytes[i]) return 100;
         status = {call};
         for (size_t i = 0; i < OUTPUTS; i++) fwrite(outputs[i], 1, output_bytes[i], stdout);
     }}
@@ -69,7 +71,7 @@ except (ExportError, ValueError, RuntimeError, MemoryError) as error:
 """
 
 
-class ArtefactCheck:
+class ReferenceCheck:
     """Compares C with the reference.
 
     Args:
@@ -97,14 +99,14 @@ class ArtefactCheck:
         rng = np.random.default_rng(seed)
         samples = rng.integers(-128, 128, (SAMPLES, sum(tensor.size for tensor in report.inputs))).astype(np.int8)
         samples[0] = 127
-        reference = self._reference(report, samples)
+        return self._compare(self._run(report, samples), self._reference(report, samples))
+
+    def _compare(self, done: subprocess.CompletedProcess[bytes], reference: np.ndarray | str) -> tuple[str, str]:
+        refused = isinstance(reference, str)
+        if done.returncode < 0 or done.returncode >= _FAULT or (done.returncode and not refused):
+            return "VIOLATION", f"the C ended with {done.returncode}: {done.stderr.decode(errors='replace')[:600]}"
         if isinstance(reference, str):
             return "reference refused", reference
-        return self._compare(self._run(report, samples), reference)
-
-    def _compare(self, done: subprocess.CompletedProcess[bytes], reference: np.ndarray) -> tuple[str, str]:
-        if done.returncode != 0:
-            return "VIOLATION", f"the C ended with {done.returncode}: {done.stderr.decode(errors='replace')[:600]}"
         outputs = np.frombuffer(done.stdout, np.int8)
         if outputs.size != reference.size:
             return "VIOLATION", f"the C wrote {outputs.size} bytes, the reference {reference.size}"
@@ -144,7 +146,8 @@ class ArtefactCheck:
         program = self._folder / "program"
         includes = [f"-I{path}" for path in include_dirs(report)]
         self._gcc([*includes, main, *model, *self._kernels.glob("*.o"), "-lm", "-o", program])
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+        faults = f"exitcode={_FAULT}"
+        environment = {**os.environ, "ASAN_OPTIONS": f"detect_leaks=0:{faults}", "UBSAN_OPTIONS": faults}
         return subprocess.run(
             [program], input=samples.tobytes(), capture_output=True, timeout=SECONDS, check=False, env=environment
         )

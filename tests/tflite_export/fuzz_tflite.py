@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from artefact_check import ArtefactCheck
+from artefact_check import ReferenceCheck
 from mutate_tflite import mutate
 from random_networks import random_network
 
@@ -92,7 +92,7 @@ def _work(first: int, count: int, step: int, check: int) -> None:
                 if check and exported % check == 0:
                     if artefact_check is None:
                         scratch = tempfile.mkdtemp(dir=os.environ["FUZZ_SCRATCH"])
-                        artefact_check = ArtefactCheck(Path(scratch))
+                        artefact_check = ReferenceCheck(Path(scratch))
                     result, detail = artefact_check(report, seed)
                     outcome = "VIOLATION" if result == "VIOLATION" else f"exported, {result}"
         if outcome == "VIOLATION":
@@ -176,7 +176,7 @@ def _one(seed: int) -> None:
         else:
             scratch = Path(name) / "scratch"
             scratch.mkdir()
-            print("exported,", *ArtefactCheck(scratch)(report, seed))
+            print("exported,", *ReferenceCheck(scratch)(report, seed))
 
 
 def main() -> int:

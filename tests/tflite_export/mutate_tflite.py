@@ -139,6 +139,16 @@ def _shape(model: Any, rng: np.random.Generator) -> None:
         tensor.shapeSignature = _changed(tensor.shapeSignature, _INTEGERS, rng)
 
 
+def _turn(model: Any, rng: np.random.Generator) -> None:
+    """Dimensions exchanged in all activations of a shape: what follows from each other still fits."""
+    shape = _listed(_any_tensor(model, rng).shape)
+    turned = [shape[i] for i in rng.permutation(len(shape))]
+    for tensor in model.subgraphs[0].tensors:
+        data = model.buffers[tensor.buffer].data if tensor.buffer < len(model.buffers) else None
+        if _listed(tensor.shape) == shape and (data is None or len(data) == 0):
+            tensor.shape = turned
+
+
 def _type(model: Any, rng: np.random.Generator) -> None:
     _any_tensor(model, rng).type = int(rng.integers(-1, 24))
 
@@ -298,7 +308,7 @@ def _subgraphs(model: Any, rng: np.random.Generator) -> None:
 
 _Mutation = Callable[[Any, np.random.Generator], None]
 _PLAUSIBLE: tuple[_Mutation, ...] = (
-    *(_rescale, _rescale, _rescale, _revalue, _revalue, _options, _order, _op_tensors, _interface),
+    *(_rescale, _rescale, _rescale, _revalue, _revalue, _turn, _options, _order, _op_tensors, _interface),
 )
 _STRUCTURE: tuple[_Mutation, ...] = (
     *(_shape, _shape, _shape, _type, _tensor_buffer, _tensor_flags, _quantization, _quantization, _rescale),

@@ -9,8 +9,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from random_networks import random_network
 from test_graph_contents import edited
+from tflite_builder import OpSpec, TensorSpec, build_model, run_reference
 
 from tflite_export import ExportError, Graph, generate_c
+from tflite_export.lowering import lower
 
 
 def _tensor(**values: Any) -> Callable[[Any], None]:
@@ -150,3 +152,43 @@ def test_memory_that_runs_out_is_not_called_damage(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(schema.Model, "GetRootAs", fail)
     with pytest.raises(MemoryError):
         Graph.read(random_network(0))
+
+
+@pytest.mark.parametrize("op", ["FULLY_CONNECTED", "MEAN", "RESHAPE"])
+def test_a_shape_that_tflite_would_not_compute(op: str) -> None:
+    """TFLite computes shapes anew: believing the file's, the softmax would be over rows of one."""
+    weights = np.eye(4, dtype=np.int8)
+    extra = {
+        "FULLY_CONNECTED": TensorSpec("e", (4, 4), 0.5, 0, weights),
+        "MEAN": TensorSpec("e", (1,), None, 0, np.array([1]), dtype="int32"),
+        "RESHAPE": TensorSpec("e", (2,), None, 0, np.array([1, 4]), dtype="int32"),
+    }[op]
+    source = (1, 3, 4) if op == "MEAN" else (1, 4)
+
+    def model(shape: tuple[int, ...]) -> bytes:
+        tensors = [TensorSpec("x", source, 0.5, 0), extra, TensorSpec("y", shape, 0.5, 0)]
+        tensors.append(TensorSpec("z", shape, 1 / 256, -128))
+        return build_model(tensors, [OpSpec(op, ["x", "e"], ["y"]), OpSpec("SOFTMAX", ["y"], ["z"])], ["x"], ["z"])
+
+    x = np.resize(np.array([1, 2, 3, 4], np.int8), source)
+    expected = run_reference(model((1, 4)), x)[0]
+    np.testing.assert_array_equal(run_reference(model((4, 1)), x)[0], expected)
+    assert len(lower(Graph.read(model((1, 4))))) == 2
+    with pytest.raises(ExportError, match=rf"{op} .* should have the shape \(1, 4\)"):
+        lower(Graph.read(model((4, 1))))
+
+
+def test_a_softmax_with_a_beta_that_is_no_number() -> None:
+    tensors = [TensorSpec("x", (1, 4), 0.5, 0), TensorSpec("y", (1, 4), 1 / 256, -128)]
+    model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"], {"beta": np.nan})], ["x"], ["y"])
+    with pytest.raises(ExportError, match="too small to tell inputs apart"):
+        lower(Graph.read(model))
+
+
+def test_sums_beyond_int32() -> None:
+    def edit(model: Any) -> None:
+        bias = model.subgraphs[0].tensors[2]
+        model.buffers[bias.buffer].data = np.frombuffer(np.array([0, -(2**31)], np.int32).tobytes(), np.uint8)
+
+    with pytest.raises(ExportError, match="may not fit 32 bits"):
+        lower(Graph.read(edited(edit)))

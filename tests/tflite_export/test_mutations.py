@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefact_check import ArtefactCheck
+from artefact_check import ReferenceCheck
 from fuzz_tflite import damaged, fuzz, try_export
 from mutate_tflite import mutate
 from random_networks import random_network
@@ -69,7 +69,7 @@ def test_a_wrong_artefact_is_found(tmp_path: Path, require_tool) -> None:
     report = export(small_model(), tmp_path / "out")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    check = ArtefactCheck(scratch)
+    check = ReferenceCheck(scratch)
     assert check(report, 0) == ("equal", "")
 
     def shift(model: Any) -> None:

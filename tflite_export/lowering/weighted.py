@@ -156,6 +156,7 @@ def _requantization(
     if bias is not None and (bias.data is None or bias.dtype != "int32" or bias.size != channels):
         raise ExportError(f"{op}: its bias {bias} is not an int32 constant of {channels} values")
     multipliers, shifts = multipliers_of(source, weights, target, channels)
+    _expect_int32(op, weights, bias, shifts)
     minimum, maximum = rq.activation_range(op, target)
     return {
         "bias": None if bias is None or bias.data is None else Constant("bias", bias.data.reshape(-1)),
@@ -165,6 +166,17 @@ def _requantization(
         "minimum": minimum,
         "maximum": maximum,
     }
+
+
+def _expect_int32(op: Op, weights: Tensor, bias: Tensor | None, shifts: np.ndarray) -> None:
+    """Refuse what may leave int32 before or after it is scaled: there TFLite's kernels are not defined."""
+    assert weights.data is not None
+    rows = np.moveaxis(weights.data, CHANNEL_AXES[op.name], 0).reshape(len(shifts), -1)
+    largest = 255 * np.abs(rows.astype(np.int64)).sum(1)
+    if bias is not None and bias.data is not None:
+        largest += np.abs(bias.data.reshape(-1).astype(np.int64))
+    if (largest * 2.0 ** np.maximum(shifts, 0) >= 2**31).any():
+        raise ExportError(f"{op}: sums of its inputs with {weights}, and its bias, may not fit 32 bits")
 
 
 LOWERINGS: dict[str, Lowering] = {
