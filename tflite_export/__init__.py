@@ -6,6 +6,7 @@ matter of milliseconds.
 
 from typing import Any
 
+from tflite_export.delegate import load_delegate
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.levels import Levels, find_levels
@@ -26,6 +27,7 @@ __all__ = [
     "export",
     "find_levels",
     "generate_c",
+    "load_delegate",
     "pack",
     "run",
     "verify",

@@ -46,9 +46,9 @@ def export(
         model: a Keras model, or an int8 `.tflite` as bytes or as a path.
         out_dir: made if missing; files of an earlier export of the same name are replaced.
         calibration: for a Keras model, see `convert`; for a `.tflite` None.
-        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array) and "c"
-            (`NAME.c`, `NAME.h`, and the kernel library in `tern/`). The `.tflite` is always kept: it is what the other
-            artefacts are verified against.
+        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array), "custom"
+            (`NAME_custom.tflite`, with packed weights) and "c" (`NAME.c`, `NAME.h`, and the kernel library in `tern/`).
+            The `.tflite` is always kept: it is what the other artefacts are verified against.
         name: prefix of the files and of the C names.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
 

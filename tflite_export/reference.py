@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -17,15 +18,18 @@ class Reference:
 
     Args:
         tflite: content of a `.tflite` file with int8 inputs and outputs and a batch of one.
+        delegates: what runs the operators that are not TFLite's own.
 
     Raises:
         ExportError: if LiteRT refuses the file.
     """
 
-    def __init__(self, tflite: bytes) -> None:
+    def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:
             self._interpreter = Interpreter(
-                model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+                model_content=tflite,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_delegates=list(delegates),
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
