@@ -44,6 +44,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/reference_kernels.py
+	$(BIN)/python benchmarks/export.py
 
 # Damaged .tflite files, each to be refused or exported right: minutes. FUZZ="--seed N" repeats one.
 FUZZ ?= --count 10000 --jobs $(JOBS)

@@ -6,6 +6,7 @@ matter of milliseconds.
 
 from typing import Any
 
+from tflite_export.benching import bench
 from tflite_export.delegate import load_delegate
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
@@ -23,6 +24,7 @@ __all__ = [
     "Graph",
     "Levels",
     "VerifyReport",
+    "bench",
     "convert",
     "export",
     "find_levels",

@@ -25,6 +25,11 @@ _C_TYPES = {
     "float32": "float",
 }
 _COLUMNS = 98
+_HOOK = """/* Called behind every step: a profiler defines it. */
+#ifndef TERN_AFTER_OP
+#define TERN_AFTER_OP(step) ((void)0)
+#endif
+"""
 
 
 def check_name(name: str) -> None:
@@ -91,7 +96,7 @@ def source(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
     Returns:
         C source.
     """
-    blocks = [f'/* {origin} */\n#include "{name}.h"\n']
+    blocks = [f'/* {origin} */\n#include "{name}.h"\n', _HOOK]
     blocks += [_array(_flash_name(tensor), tensor.data) for tensor in tensors_in_flash(plan.calls)]
     names: dict[tuple[str, bytes], str] = {}  # of the arrays, by their content
     for step, (call, constants) in enumerate(zip(plan.calls, distinct_constants(plan.calls), strict=True)):
@@ -187,6 +192,7 @@ def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
             arguments.append(f"a + {plan.scratch[step]}")
         lines.append(f"    status = {call.function}({', '.join(arguments)});")
         lines.append("    if (status != TERN_OK) return (int)status;")
+        lines.append(f"    TERN_AFTER_OP({step});")
     return "\n".join([*lines, "    return TERN_OK;", "}", ""])
 
 

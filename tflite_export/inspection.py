@@ -244,7 +244,7 @@ def _operator(op: Op, constants: dict[int, ConstantReport]) -> OperatorReport:
         inputs=tuple(map(TensorReport.of, activations)),
         outputs=tuple(map(TensorReport.of, op.outputs)),
         constants=tuple(own),
-        macs=_macs(op),
+        macs=count_macs(op),
     )
 
 
@@ -280,7 +280,8 @@ def _levels(data: np.ndarray, axis: int) -> str:
     return f"{len(values)} levels {shown}" if shown.startswith("{") else shown
 
 
-def _macs(op: Op) -> int:
+def count_macs(op: Op) -> int:
+    """Multiply-accumulates of an operator, padding included; 0 where it multiplies no weights."""
     weights = op.inputs[1] if len(op.inputs) > 1 else None
     if op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM" and op.inputs[0] is not None:
         gates = sum(tensor.size for tensor in op.inputs[1:9] if tensor is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,16 @@ import numpy as np
 
 from tflite_export import c_source
 from tflite_export.arena_limit import plan_within
+from tflite_export.core_sizes import check_cores, measure_core
+from tflite_export.costs import layer_reports, variants
 from tflite_export.errors import ExportError
 from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
-from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
-from tflite_export.levels import CHANNEL_AXES, weights_of
+from tflite_export.kernel_call import KernelCall
 from tflite_export.lowering import check_interface, lower
-from tflite_export.memory import MemoryPlan, tensors_in_flash
+from tflite_export.memory import MemoryPlan
 from tflite_export.micro_sources import micro_dir
-from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
+from tflite_export.report import PAGE_FILE, REPORT_FILE, CoreReport, ExportReport, Interface
 from tflite_export.targets import PACK_TARGETS
 from tflite_export.version import version
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("int8", *PACK_TARGETS, "c")
 DEFAULT_TARGETS = ("int8", "c")
+DEFAULT_CORES = ("cortex-m4",)
 # The folder of the kernel library beside the generated source.
 RUNTIME_FOLDER = "tern"
 
@@ -39,6 +41,7 @@ def export(
     targets: str | Sequence[str] = DEFAULT_TARGETS,
     name: str = "model",
     arena_limit: int | None = None,
+    cores: str | Sequence[str] = DEFAULT_CORES,
 ) -> ExportReport:
     """Export a model to a folder.
 
@@ -51,9 +54,11 @@ def export(
             The `.tflite` is always kept: it is what the other artefacts are verified against.
         name: prefix of the files and of the C names.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
+        cores: names of `tflite_export.boards.CORES` to compile the C for, once, so that the report can say what it
+            takes there; the empty tuple: none. Where no compiler for a core is installed the report says so.
 
     Returns:
-        The report, also written as `report.json`.
+        The report, also written as `report.json` and as the page `report.html`.
 
     Raises:
         ExportError: if the model cannot be converted or an operator is not supported, if no arena is within the limit,
@@ -73,6 +78,7 @@ def export(
     unknown = [target for target in targets if target not in TARGETS]
     if unknown or not targets:
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
+    cores = check_cores([cores] if isinstance(cores, str) else cores)
     tflite = _tflite(model, calibration)
     graph = Graph.read(tflite)
     check_interface(graph)
@@ -83,12 +89,16 @@ def export(
     for target in (target for target in PACK_TARGETS if target in targets):
         files[packed_file(name, target)] = PACK_TARGETS[target].pack(tflite).tflite
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
+    calls: list[KernelCall] = []
     if "c" in targets:
-        plan = plan_within(graph, lower(graph), arena_limit)
+        calls = lower(graph)
+        plan = plan_within(graph, calls, arena_limit)
         files |= _c_files(tflite, graph, plan, name)
+    measured, notes = _measure(files, name, cores) if "c" in targets else ((), ())
     report = ExportReport(
         folder=Path(out_dir),
         name=name,
+        version=version(),
         targets=tuple(target for target in TARGETS if target in targets),
         inputs=tuple(map(Interface.of, graph.inputs)),
         outputs=tuple(map(Interface.of, graph.outputs)),
@@ -98,10 +108,14 @@ def export(
         arena_proved_optimal=plan.proved_optimal,
         arena_peak=plan.peak,
         buffers=plan.buffers,
-        layers=tuple(map(_layer, plan.calls, distinct_constants(plan.calls))),
-        files=(*files, REPORT_FILE),
+        layers=layer_reports(plan),
+        variants=variants(graph, calls, plan) if "c" in targets else (),
+        cores=measured,
+        benchmarks=(),
+        notes=notes,
+        files=(*files, REPORT_FILE, PAGE_FILE),
     )
-    write_files(report.folder, {**files, REPORT_FILE: report.json()})
+    write_files(report.folder, {**files, REPORT_FILE: report.json(), PAGE_FILE: report.html()})
     return report
 
 
@@ -178,6 +192,19 @@ def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None) -
     return convert(model, calibration)
 
 
+def _measure(
+    files: Mapping[str, bytes | str], name: str, cores: Sequence[str]
+) -> tuple[tuple[CoreReport, ...], tuple[str, ...]]:
+    source = {file: content for file in (f"{name}.c", f"{name}.h") if isinstance(content := files[file], str)}
+    measured, notes = [], []
+    for core in cores:
+        try:
+            measured.append(measure_core(source, name, core))
+        except ExportError as error:
+            notes.append(f"code and stack on the {core} are not measured: {str(error).splitlines()[0]}")
+    return tuple(measured), tuple(notes)
+
+
 def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[str, bytes | str]:
     origin = _origin(tflite, name)
     runtime = [*(micro_dir() / "include").glob("*.h"), *(micro_dir() / "src").glob("*.[ch]")]
@@ -191,27 +218,3 @@ def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[s
 def _origin(tflite: bytes, name: str) -> str:
     digest = hashlib.sha256(tflite).hexdigest()[:16]
     return f"Generated by tern-keras {version()} from {name}.tflite (sha256 {digest}...). Do not edit."
-
-
-def _layer(call: KernelCall, constants: Sequence[Constant]) -> LayerReport:
-    weight_bytes = sum(c.data.nbytes for c in constants if c.role in ("weights", "plus", "minus"))
-    constant_bytes = sum(c.data.nbytes for c in constants) - weight_bytes
-    macs, density = 0, None
-    weights = weights_of(call.op) if call.weight_format else []
-    if weights:
-        axis = CHANNEL_AXES[call.op.name]
-        macs = sum(call.output.size * (tensor.size // tensor.shape[axis]) for tensor in weights)
-        nonzero = sum(int(np.count_nonzero(tensor.data)) for tensor in weights if tensor.data is not None)
-        density = nonzero / sum(tensor.size for tensor in weights)
-    return LayerReport(
-        op=call.op.name,
-        name=call.output.name,
-        kernel=call.function,
-        weights=call.weight_format,
-        input_shape=call.inputs[0].shape,
-        output_shape=call.output.shape,
-        macs=macs,
-        density=density,
-        weight_bytes=weight_bytes,
-        constant_bytes=constant_bytes + sum(tensor.nbytes for tensor in tensors_in_flash([call])),
-    )

@@ -123,12 +123,7 @@ def run(
     """
     samples = quantize_inputs(report, x)
     check_labels(report, y, len(samples))
-    interface = ModelInterface(
-        report.name,
-        tuple(tensor.nbytes for tensor in report.inputs),
-        tuple(tensor.nbytes for tensor in report.outputs),
-        report.arena_bytes,
-    )
+    interface = model_interface(report)
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / f"{report.name}.elf"
         firmware = build_firmware(c_sources(report), include_dirs(report), get_board(board), interface, image, compiler)
@@ -143,4 +138,14 @@ def run(
         accuracy=accuracy(report, result.outputs, y),
         instructions=result.instructions,
         sizes=firmware.model_sizes,
+    )
+
+
+def model_interface(report: ExportReport) -> ModelInterface:
+    """How the generated C of an export is called."""
+    return ModelInterface(
+        report.name,
+        tuple(tensor.nbytes for tensor in report.inputs),
+        tuple(tensor.nbytes for tensor in report.outputs),
+        report.arena_bytes,
     )

@@ -98,7 +98,7 @@ def rewrite(tflite: bytes, optimize: str, why_not: Callable[[KernelCall], str | 
     formats: dict[int, str] = {}
     notes = []
     for op in graph.ops:
-        weights = weights_of(op.name, op.inputs)
+        weights = next(iter(weights_of(op)), None)
         if op.name not in OP_NAMES or weights is None:
             continue
         call, reason = _packed_call(op, context)
