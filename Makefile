@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-C_FILES := $(wildcard micro/*/*.c micro/*/*.h tests/*/*.c)
+C_FILES := $(wildcard micro/*/*.c micro/*/*.cc micro/*/*.h tests/*/*.c tests/*/*.cc)
+C_FILES += $(wildcard $(addprefix tests/tflm/headers/tensorflow/lite/micro/,*.h */*.h))
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: setup demo test lint docs format bench clean
+.PHONY: setup demo test lint docs format bench fuzz clean
 
 setup: $(VENV)/.ready
 
@@ -43,6 +44,12 @@ format: setup
 
 bench: setup
 	$(BIN)/python benchmarks/reference_kernels.py
+	$(BIN)/python benchmarks/export.py
+
+# Damaged .tflite files, each to be refused or exported right: minutes. FUZZ="--seed N" repeats one.
+FUZZ ?= --count 10000 --jobs $(JOBS)
+fuzz: setup
+	PYTHONPATH=tests $(BIN)/python tests/tflite_export/fuzz_tflite.py $(FUZZ)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache $(VENV)

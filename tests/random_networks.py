@@ -6,9 +6,16 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from lstm_specs import lstm_specs
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 _ACTIVATIONS = (None, None, "RELU", "RELU6", "RELU_N1_TO_1")
+_STEPS = (
+    *("conv", "conv", "depthwise", "depthwise", "max", "average", "add", "bias", "input"),
+    *("transpose conv", "pad", "concat", "split", "transpose", "resize"),
+    *("unary", "unary", "binary", "prelu", "extreme"),
+)
+_UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE")
 _KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
@@ -18,12 +25,13 @@ def random_network(seed: int) -> bytes:
     Weights are ternary with equal or different levels, of one sign, binary, sums of ternary ones or plain int8; a
     channel may be flipped (a negative batch-norm gain) or empty.
     """
-    return _Network(np.random.default_rng(seed)).build()
+    return _Network(np.random.default_rng(seed), has_lstm=seed % 12 == 5).build()
 
 
 @dataclass
 class _Network:
     rng: np.random.Generator
+    has_lstm: bool
     tensors: list[TensorSpec] = field(default_factory=list)
     ops: list[OpSpec] = field(default_factory=list)
     inputs: list[TensorSpec] = field(default_factory=list)
@@ -33,7 +41,7 @@ class _Network:
         self.inputs = [self._activation(shape)]
         current = self.inputs[0]
         for _ in range(self._integer(1, 4)):
-            step = self.rng.choice(["conv", "depthwise", "max", "average", "add", "bias", "input"])
+            step = self._draw(_STEPS)
             current = {
                 "conv": self._conv,
                 "depthwise": self._depthwise,
@@ -42,7 +50,19 @@ class _Network:
                 "add": self._add_branch,
                 "bias": self._add_constant,
                 "input": self._add_input,
+                "transpose conv": self._transpose_conv,
+                "pad": self._pad,
+                "concat": self._concat,
+                "split": self._split,
+                "transpose": self._transpose,
+                "resize": self._resize,
+                "unary": self._unary,
+                "binary": self._binary,
+                "prelu": self._prelu,
+                "extreme": self._extreme,
             }[step](current)
+        if self.has_lstm:
+            current = self._lstm(current)
         outputs = []
         if self.rng.random() < 0.2:
             outputs.append(current)  # an output that others read as well
@@ -55,7 +75,25 @@ class _Network:
             if self.rng.random() < 0.5 and current.shape[-1] < 512:
                 current = self._softmax(current)
         outputs = [spec for spec in outputs if spec.name != current.name] + [current]
+        if self.rng.random() < 0.3:
+            self._edges(outputs)
         return build_model(self.tensors, self.ops, [x.name for x in self.inputs], [y.name for y in outputs])
+
+    def _edges(self, outputs: list[TensorSpec]) -> None:
+        """Let the caller have floats or uint8, as converters do unless told otherwise."""
+        kind = self._draw(["float32", "uint8"])
+        for i, x in enumerate(self.inputs):
+            self.inputs[i] = self._edge(x, kind)
+            self.ops.insert(i, OpSpec("QUANTIZE", [self.inputs[i].name], [x.name]))
+        for i, y in enumerate(outputs):
+            outputs[i] = self._edge(y, kind)
+            op = "DEQUANTIZE" if kind == "float32" else "QUANTIZE"
+            self.ops.append(OpSpec(op, [y.name], [outputs[i].name]))
+
+    def _edge(self, x: TensorSpec, kind: str) -> TensorSpec:
+        if kind == "float32":
+            return self._tensor(x.shape, None, 0, dtype=kind)
+        return self._tensor(x.shape, x.scale, x.zero_point + 128, dtype=kind)
 
     # --- operators
 
@@ -117,6 +155,95 @@ class _Network:
         self.ops.append(OpSpec("ADD", operands, [y.name], options))
         return y
 
+    def _transpose_conv(self, x: TensorSpec) -> TensorSpec:
+        _, *size, channels = x.shape
+        filters, padding = self._integer(1, 5), self._draw(["SAME", "VALID"])
+        kernel, strides = self._integers(1, 4, 2), self._integers(1, 2, 2)
+        out = [n * s if padding == "SAME" else (n - 1) * s + k for n, s, k in zip(size, strides, kernel, strict=True)]
+        shape = (1, *out, filters)
+        weights, scales = self._weights((filters, *kernel, channels), 0)
+        bias = self._bias(filters, x, scales)
+        y = self._activation(shape, self._output_scale(x, scales, weights, 0))
+        inputs = [self._constant(shape), weights.name, x.name, *bias]
+        options = {"padding": padding, "strideH": strides[0], "strideW": strides[1]}
+        options |= {"fusedActivationFunction": self._draw((None, "RELU", "RELU6"))}
+        self.ops.append(OpSpec("TRANSPOSE_CONV", inputs, [y.name], options))
+        return y
+
+    def _pad(self, x: TensorSpec) -> TensorSpec:
+        pads = [(0, 0), *(self._integers(0, 2, 2) for _ in range(2)), self._draw([(0, 0), (1, 2)])]
+        y = self._like(x, tuple(n + sum(pad) for n, pad in zip(x.shape, pads, strict=True)))
+        self.ops.append(OpSpec("PAD", [x.name, self._constant(pads)], [y.name]))
+        return y
+
+    def _concat(self, x: TensorSpec) -> TensorSpec:
+        axis = self._integer(1, 3)
+        other = self._like(x, tuple(self._integer(1, 3) if i == axis else n for i, n in enumerate(x.shape)))
+        self.inputs.append(other)
+        pair = self._draw([[x, other], [other, x], [x, other, x]])
+        y = self._like(x, tuple(sum(z.shape[i] for z in pair) if i == axis else n for i, n in enumerate(x.shape)))
+        self.ops.append(
+            OpSpec("CONCATENATION", [z.name for z in pair], [y.name], {"axis": self._draw([axis, axis - 4])})
+        )
+        return y
+
+    def _split(self, x: TensorSpec) -> TensorSpec:
+        axis = self._draw([i for i in (1, 2, 3) if x.shape[i] % 2 == 0] or [0])
+        count = 2 if axis else 1
+        parts = [
+            self._like(x, tuple(n // count if i == axis else n for i, n in enumerate(x.shape))) for _ in range(count)
+        ]
+        self.ops.append(OpSpec("SPLIT", [self._constant(axis), x.name], [y.name for y in parts], {"numSplits": count}))
+        return self._add(*parts) if count == 2 else parts[0]
+
+    def _transpose(self, x: TensorSpec) -> TensorSpec:
+        order = [0, *(1 + self.rng.permutation(3)).tolist()]
+        y = self._like(x, tuple(x.shape[i] for i in order))
+        self.ops.append(OpSpec("TRANSPOSE", [x.name, self._constant(order)], [y.name]))
+        return y
+
+    def _resize(self, x: TensorSpec) -> TensorSpec:
+        size = self._integers(1, 12, 2)
+        y = self._like(x, (1, *size, x.shape[3]))
+        options = self._draw([{}, {"alignCorners": True}, {"halfPixelCenters": True}])
+        self.ops.append(OpSpec("RESIZE_NEAREST_NEIGHBOR", [x.name, self._constant(size)], [y.name], options))
+        return y
+
+    def _unary(self, x: TensorSpec) -> TensorSpec:
+        op = self._draw(_UNARY)
+        scale, zero_point = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(op, (x.scale * 1.3, None))
+        y = self._activation(x.shape, scale, zero_point)
+        self.ops.append(OpSpec(op, [x.name], [y.name], {"alpha": 0.2} if op == "LEAKY_RELU" else {}))
+        return y
+
+    def _binary(self, x: TensorSpec) -> TensorSpec:
+        """With a function of itself, or with a constant a channel."""
+        op = self._draw(["SUB", "MUL", "MAXIMUM", "MINIMUM"])
+        if self.rng.random() < 0.5:
+            data = self.rng.integers(-128, 128, x.shape[-1:]).astype(np.int8)
+            other = self._tensor(x.shape[-1:], x.scale, x.zero_point, data)
+        else:
+            other = self._like(x, x.shape)
+            self.ops.append(OpSpec("LEAKY_RELU", [x.name], [other.name], {"alpha": -0.7}))
+        scale = {"SUB": x.scale * 1.5, "MUL": x.scale**2 * 60}.get(op)
+        y = self._like(x, x.shape) if scale is None else self._activation(x.shape, float(np.float32(scale)))
+        self.ops.append(OpSpec(op, [x.name, other.name], [y.name]))
+        return y
+
+    def _prelu(self, x: TensorSpec) -> TensorSpec:
+        shape = self._draw([(1, 1, x.shape[3]), x.shape[1:]])
+        slopes = self._tensor(shape, 0.01, 0, self.rng.integers(-128, 128, shape).astype(np.int8))
+        y = self._activation(x.shape, x.scale)
+        self.ops.append(OpSpec("PRELU", [x.name, slopes.name], [y.name]))
+        return y
+
+    def _extreme(self, x: TensorSpec) -> TensorSpec:
+        axis = self._integer(1, 2)
+        y = self._like(x, tuple(1 if i == axis else n for i, n in enumerate(x.shape)))
+        op = self._draw(["REDUCE_MAX", "REDUCE_MIN"])
+        self.ops.append(OpSpec(op, [x.name, self._constant([axis])], [y.name], {"keepDims": True}))
+        return y
+
     def _mean(self, x: TensorSpec) -> TensorSpec:
         axes = self._tensor((2,), None, 0, np.array([1, 2], np.int32), dtype="int32")
         keep = bool(self.rng.random() < 0.3)
@@ -131,6 +258,23 @@ class _Network:
         shape = self._tensor((2,), None, 0, np.array([1, size], np.int32), dtype="int32")
         y = self._activation((1, size), x.scale, x.zero_point)
         self.ops.append(OpSpec("RESHAPE", [x.name, shape.name], [y.name], {"newShape": [1, size]}))
+        return y
+
+    def _lstm(self, x: TensorSpec) -> TensorSpec:
+        """The rows of an image as a sequence, and its states as another."""
+        _, height, width, channels = x.shape
+        rows = self._reshaped(x, (1, height, width * channels))
+        clip = self._draw([0.0, 0.5])
+        tensors, op = lstm_specs(self.rng, rows, "lstm_output", self._integer(1, 7), cell_clip=clip)
+        self.tensors += tensors
+        self.ops.append(op)
+        states = tensors[-1]
+        return self._reshaped(states, (*states.shape, 1))
+
+    def _reshaped(self, x: TensorSpec, shape: tuple) -> TensorSpec:
+        sizes = self._tensor((len(shape),), None, 0, np.array(shape, np.int32), dtype="int32")
+        y = self._activation(shape, x.scale, x.zero_point)
+        self.ops.append(OpSpec("RESHAPE", [x.name, sizes.name], [y.name], {"newShape": list(shape)}))
         return y
 
     def _dense(self, x: TensorSpec) -> TensorSpec:
@@ -207,6 +351,14 @@ class _Network:
         energy = np.linalg.norm(rows, axis=1)
         spread = float(x.scale) * 74 * float(np.max(scales)) * max(float(np.median(energy)), 1.0)
         return float(spread / self.rng.uniform(30, 90))
+
+    def _constant(self, values) -> str:
+        data = np.array(values, np.int32)
+        return self._tensor(data.shape, None, 0, data, dtype="int32").name
+
+    def _like(self, x: TensorSpec, shape: tuple) -> TensorSpec:
+        """An activation quantised as x is."""
+        return self._activation(shape, x.scale, x.zero_point)
 
     def _activation(self, shape: tuple, scale: float | None = None, zero_point: int | None = None) -> TensorSpec:
         scale = self._scale() if scale is None else scale

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from random_networks import random_network
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -30,3 +32,32 @@ def test_train_step(tmp_path: Path, require_module: Callable[..., None]) -> None
             assert row["float_memory_mib"] < row["memory_mib"] <= row["float_memory_mib"] + row["kernels_mib"]
         else:
             assert row["memory_mib"] is None
+
+
+def test_export(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    for seed in (0, 1):
+        (tmp_path / "models" / f"net{seed}.tflite").write_bytes(random_network(seed))
+    (tmp_path / "models" / "vww_96_int8.tflite").write_bytes(random_network(2))
+    (tmp_path / "models" / "zero.tflite").write_bytes(bytes(100))
+    words = [sys.executable, PROJECT / "benchmarks" / "export.py", "--models", "models", "--out", "export.json"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = {row["model"]: row for row in json.loads((tmp_path / "export.json").read_text())["rows"]}
+    assert list(rows) == ["net0", "net1", "vww_96_int8", "zero"]
+    for name in ("net0", "net1", "vww_96_int8"):
+        row = rows[name]
+        assert 0 < row["seconds"] < 60
+        assert row["arena_lower_bound"] <= row["arena_bytes"]
+        assert f"{row['tflite_bytes']:,}" in done.stdout
+    assert (rows["net0"]["tflm_arena_bytes"], rows["vww_96_int8"]["tflm_arena_bytes"]) == (None, 100_708)
+    assert rows["zero"]["problem"]
+
+
+def test_export_without_models(tmp_path: Path) -> None:
+    words = [sys.executable, PROJECT / "benchmarks" / "export.py", "--models", tmp_path, "--out", tmp_path / "x.json"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "holds no .tflite file" in done.stderr

@@ -73,7 +73,7 @@ def test_only_two_packages_reach_the_top(wheel: Path) -> None:
     sources = {
         path.relative_to(PROJECT / "micro").as_posix()
         for path in (PROJECT / "micro").rglob("*")
-        if path.suffix in (".c", ".h", ".ld")
+        if path.suffix in (".c", ".cc", ".h", ".ld")
     }
     assert sources <= carried
 

@@ -31,16 +31,23 @@ _ACTIVATION = {
     "RELU": schema.ActivationFunctionType.RELU,
     "RELU6": schema.ActivationFunctionType.RELU6,
     "RELU_N1_TO_1": schema.ActivationFunctionType.RELU_N1_TO_1,
+    "TANH": schema.ActivationFunctionType.TANH,
 }
 _ENCODINGS: dict[str, dict[Any, int]] = {"padding": _PADDING, "fusedActivationFunction": _ACTIVATION}
-_TYPE = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32, "float32": schema.TensorType.FLOAT32}
+_TYPE = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
 
 
 @dataclass(frozen=True)
 class _Op:
-    """How an operator is stored: its options' class, its version, and the options that are set unless given."""
+    """How an operator is stored: its options' class if it has one, its version, and what is set unless given."""
 
-    options: str
+    options: str | None
     version: int
     defaults: Mapping[str, Any]
 
@@ -57,8 +64,54 @@ _OPS = {
     "ADD": _Op("AddOptions", 2, {"fusedActivationFunction": None}),
     "MUL": _Op("MulOptions", 2, {"fusedActivationFunction": None}),
     "SUB": _Op("SubOptions", 2, {"fusedActivationFunction": None}),
+    "DEQUANTIZE": _Op("DequantizeOptions", 2, {}),
+    "HARD_SWISH": _Op("HardSwishOptions", 1, {}),
+    "LEAKY_RELU": _Op("LeakyReluOptions", 2, {"alpha": 0.1}),
+    "LOGISTIC": _Op(None, 2, {}),
+    "MAXIMUM": _Op("MaximumMinimumOptions", 2, {}),
+    "MINIMUM": _Op("MaximumMinimumOptions", 2, {}),
+    "PRELU": _Op(None, 1, {}),
+    "QUANTIZE": _Op("QuantizeOptions", 2, {}),
+    "REDUCE_MAX": _Op("ReducerOptions", 2, {"keepDims": False}),
+    "REDUCE_MIN": _Op("ReducerOptions", 2, {"keepDims": False}),
+    "RELU": _Op(None, 2, {}),
+    "RELU6": _Op(None, 2, {}),
+    "RELU_0_TO_1": _Op(None, 1, {}),
+    "RELU_N1_TO_1": _Op(None, 1, {}),
+    "TANH": _Op(None, 2, {}),
+    "BROADCAST_TO": _Op("BroadcastToOptions", 3, {}),
+    "CONCATENATION": _Op("ConcatenationOptions", 2, {"axis": -1, "fusedActivationFunction": None}),
+    "DEPTH_TO_SPACE": _Op("DepthToSpaceOptions", 1, {"blockSize": 2}),
+    "EXPAND_DIMS": _Op("ExpandDimsOptions", 1, {}),
+    "GATHER": _Op("GatherOptions", 2, {"axis": 0, "batchDims": 0}),
+    "PACK": _Op("PackOptions", 2, {"axis": 0, "valuesCount": 1}),
+    "PAD": _Op("PadOptions", 2, {}),
+    "PADV2": _Op("PadV2Options", 2, {}),
     "RESHAPE": _Op("ReshapeOptions", 1, {}),
+    "RESIZE_NEAREST_NEIGHBOR": _Op(
+        "ResizeNearestNeighborOptions", 3, {"alignCorners": False, "halfPixelCenters": False}
+    ),
+    "REVERSE_V2": _Op("ReverseV2Options", 2, {}),
+    "SLICE": _Op("SliceOptions", 2, {}),
+    "SPACE_TO_DEPTH": _Op("SpaceToDepthOptions", 2, {"blockSize": 2}),
+    "SPLIT": _Op("SplitOptions", 2, {"numSplits": 1}),
+    "SPLIT_V": _Op("SplitVOptions", 2, {"numSplits": 1}),
+    "SQUEEZE": _Op("SqueezeOptions", 1, {}),
+    "STRIDED_SLICE": _Op(
+        "StridedSliceOptions",
+        2,
+        {"beginMask": 0, "endMask": 0, "ellipsisMask": 0, "newAxisMask": 0, "shrinkAxisMask": 0, "offset": False},
+    ),
+    "TILE": _Op("TileOptions", 1, {}),
+    "TRANSPOSE": _Op("TransposeOptions", 2, {}),
+    "TRANSPOSE_CONV": _Op(
+        "TransposeConvOptions", 3, {"padding": "VALID", "strideH": 1, "strideW": 1, "fusedActivationFunction": None}
+    ),
+    "UNPACK": _Op("UnpackOptions", 2, {"axis": 0, "num": 1}),
     "SOFTMAX": _Op("SoftmaxOptions", 2, {"beta": 1.0}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": _Op(
+        "UnidirectionalSequenceLSTMOptions", 3, {"fusedActivationFunction": "TANH", "cellClip": 0.0, "timeMajor": False}
+    ),
 }
 
 
@@ -73,7 +126,8 @@ class TensorSpec:
         zero_point: One number, or one a channel.
         data: Values of a constant tensor, of `shape`; None for an activation.
         quantized_dimension: The dimension of the channels that a sequence of scales belongs to.
-        dtype: "int8", "int32" or "float32".
+        dtype: "int8", "uint8", "int16", "int32" or "float32".
+        variable: Whether it is state that lasts from one inference to the next.
     """
 
     name: str
@@ -83,6 +137,7 @@ class TensorSpec:
     data: np.ndarray | None = None
     quantized_dimension: int = 0
     dtype: str = "int8"
+    variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,12 +145,14 @@ class OpSpec:
     """An operator: a builtin's name, tensors by name, and its options as the schema spells them.
 
     Padding and fused activations are given by name: `{"padding": "SAME", "fusedActivationFunction": "RELU6"}`.
+    The tensors named as intermediates carry nothing but a quantisation.
     """
 
     name: str
     inputs: Sequence[str]
     outputs: Sequence[str]
     options: Mapping[str, Any] = field(default_factory=dict)
+    intermediates: Sequence[str] = ()
 
 
 def build_model(
@@ -155,6 +212,7 @@ def _tensor(spec: TensorSpec, buffer: int) -> schema.TensorT:
     tensor.shape = list(spec.shape)
     tensor.type = _TYPE[spec.dtype]
     tensor.buffer = buffer
+    tensor.isVariable = spec.variable
     if spec.scale is not None:
         scales = np.atleast_1d(np.asarray(spec.scale, np.float32))
         tensor.quantization = schema.QuantizationParametersT()
@@ -183,7 +241,7 @@ def _operator_code(name: str) -> schema.OperatorCodeT:
 
 def _operator(op: OpSpec, opcode_index: int, index: Mapping[str, int]) -> schema.OperatorT:
     kind = _OPS[op.name]
-    options = getattr(schema, kind.options + "T")()
+    options = getattr(schema, f"{kind.options}T")() if kind.options else None
     for key, value in {**kind.defaults, **op.options}.items():
         if not hasattr(options, key):
             raise KeyError(f"{op.name} has no option {key!r}")
@@ -192,6 +250,8 @@ def _operator(op: OpSpec, opcode_index: int, index: Mapping[str, int]) -> schema
     operator.opcodeIndex = opcode_index
     operator.inputs = [index[name] for name in op.inputs]
     operator.outputs = [index[name] for name in op.outputs]
-    operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind.options)
-    operator.builtinOptions = options
+    operator.intermediates = [index[name] for name in op.intermediates] or None
+    if kind.options:
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind.options)
+        operator.builtinOptions = options
     return operator

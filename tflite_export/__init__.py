@@ -6,6 +6,8 @@ matter of milliseconds.
 
 from typing import Any
 
+from tflite_export.benching import bench
+from tflite_export.delegate import load_delegate
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.levels import Levels, find_levels
@@ -22,10 +24,12 @@ __all__ = [
     "Graph",
     "Levels",
     "VerifyReport",
+    "bench",
     "convert",
     "export",
     "find_levels",
     "generate_c",
+    "load_delegate",
     "pack",
     "run",
     "verify",

@@ -24,6 +24,14 @@ from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
 from tern_keras.ops import int8_grid
 from tflite_export.errors import ExportError
+from tflite_export.recurrent_ranges import (
+    Operator,
+    expose_unused,
+    fit_lstm_states,
+    hide_unused,
+    joint_ranges,
+    step_ranges,
+)
 
 _FILE_IDENTIFIER = b"TFL3"
 # TFLite stores all operands and results of these with one scale.
@@ -62,7 +70,6 @@ _ONE_SCALE = [
 # The converter may fuse these into what computes their input.
 _FUSED = ("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1")
 _FIXED_OUTPUT = ("L2_NORMALIZATION", "LOG_SOFTMAX", "LOGISTIC", "SOFTMAX", "TANH")
-_Operator = tuple[str, list[int], list[int]]  # its name, the activations that it reads, those that it writes
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
@@ -159,10 +166,10 @@ def _clip_in_place_of(layer: keras.layers.Layer, record: Callable[[Any], None]) 
 
 
 def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -> bytes:
-    """Quantise a calibrated float model, with the ranges of its activation quantizers.
+    """Quantise a calibrated float model, with ranges for its activation quantizers and recurrent layers.
 
     Args:
-        calibrated: the `.tflite` of a `Tapped` model, with the calibration's ranges.
+        calibrated: the `.tflite` of a `Tapped` model, or of one that needs no taps, with the calibration's ranges.
         ranges: of the taps, in their order.
 
     Returns:
@@ -180,16 +187,29 @@ def quantize_with_ranges(calibrated: bytes, ranges: Sequence[ActivationRange]) -
     network = _Network(model)
     tensors = network.cut_taps(len(ranges))
     fixed = _spread(network, tensors, ranges)
-    for index, interval in fixed.items():
+    operators = list(network.ops())
+    tied = [[*inputs, *outputs] for name, inputs, outputs in operators if name in _ONE_SCALE]
+    bounds = {**step_ranges(network.tensors), **joint_ranges(network.tensors, tied, operators)}
+    bounds |= {index: (interval.minimum, interval.maximum) for index, interval in fixed.items()}
+    for index, (low, high) in bounds.items():
         quantization = network.tensors[index].quantization
-        quantization.min, quantization.max = [interval.minimum], [interval.maximum]
-    builder = flatbuffers.Builder(len(calibrated))
-    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-    tflite = mlir_quantize(bytes(builder.Output()), input_data_type=tf.int8, output_data_type=tf.int8)
+        quantization.min, quantization.max = [low], [high]
+    fit_lstm_states(model, bounds)
+    expose_unused(model)
+    tflite = mlir_quantize(_packed(model), input_data_type=tf.int8, output_data_type=tf.int8)
+    quantized = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    hide_unused(quantized)
+    tflite = _packed(quantized)
     names = [tensor.name.decode() for tensor in network.tensors]
     stored = {names[index]: fixed[index] for index in tensors if not network.is_fused(index)}
     _check_kept(tflite, stored, names)
     return tflite
+
+
+def _packed(model: schema.ModelT) -> bytes:
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
 
 
 class _Network:
@@ -232,7 +252,7 @@ class _Network:
                 needed.update(map(int, op.inputs))
         self._subgraph.operators = kept[::-1]
 
-    def ops(self) -> Iterator[_Operator]:
+    def ops(self) -> Iterator[Operator]:
         """Yield the name of each operator and the activations that it reads and writes, in the order of execution."""
         for op in self._subgraph.operators:
             code = self._model.operatorCodes[op.opcodeIndex]
@@ -273,7 +293,7 @@ def _spread(network: _Network, tensors: Sequence[int], ranges: Sequence[Activati
     return fixed
 
 
-def _spread_over_one_scale(fixed: dict[int, ActivationRange], operators: Sequence[_Operator]) -> None:
+def _spread_over_one_scale(fixed: dict[int, ActivationRange], operators: Sequence[Operator]) -> None:
     count = -1
     while count != len(fixed):
         count = len(fixed)

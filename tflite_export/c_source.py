@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,8 +14,22 @@ from tflite_export.graph import Graph, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall, distinct_constants
 from tflite_export.memory import MemoryPlan, tensors_in_flash
 
-_C_TYPES = {name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "uint64")}
+_C_TYPES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "uint16": "uint16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "uint64": "uint64_t",
+    "float32": "float",
+}
 _COLUMNS = 98
+_HOOK = """/* Called behind every step: a profiler defines it. */
+#ifndef TERN_AFTER_OP
+#define TERN_AFTER_OP(step) ((void)0)
+#endif
+"""
 
 
 def check_name(name: str) -> None:
@@ -47,12 +62,13 @@ def header(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
         for i, tensor in enumerate(tensors):
             label = f"{prefix}_{what}" + (f"_{i}" if len(tensors) > 1 else "")
             lines += [
-                f"/* {_comment(tensor.name)}: int8 {' x '.join(map(str, tensor.shape))}, NHWC */",
-                f"#define {label}_BYTES {tensor.size}",
-                f"#define {label}_SCALE {_float(tensor.scale)}",
-                f"#define {label}_ZERO_POINT ({tensor.zero_point})",
-                "",
+                f"/* {_comment(tensor.name)}: {tensor.dtype} {' x '.join(map(str, tensor.shape))}, NHWC */",
+                f"#define {label}_BYTES {tensor.nbytes}",
             ]
+            if tensor.quantization is not None:
+                lines.append(f"#define {label}_SCALE {_float(tensor.scale)}")
+                lines.append(f"#define {label}_ZERO_POINT ({tensor.zero_point})")
+            lines.append("")
     lines += [
         f"#define {prefix}_ARENA_BYTES {plan.arena_bytes}",
         "",
@@ -80,22 +96,42 @@ def source(name: str, graph: Graph, plan: MemoryPlan, origin: str) -> str:
     Returns:
         C source.
     """
-    blocks = [f'/* {origin} */\n#include "{name}.h"\n']
+    blocks = [f'/* {origin} */\n#include "{name}.h"\n', _HOOK]
     blocks += [_array(_flash_name(tensor), tensor.data) for tensor in tensors_in_flash(plan.calls)]
     names: dict[tuple[str, bytes], str] = {}  # of the arrays, by their content
     for step, (call, constants) in enumerate(zip(plan.calls, distinct_constants(plan.calls), strict=True)):
-        names |= {constant.key: f"op{step}_{constant.role}" for constant in constants}
+        names |= _constant_names(step, constants)
         blocks.append(_definitions(step, call, constants, names))
     blocks.append(_invoke(name, graph, plan))
     return "\n".join(blocks)
 
 
+def _constant_names(step: int, constants: Sequence[Constant]) -> dict[tuple[str, bytes], str]:
+    """The C name of each constant, by its content; of one role, as of an LSTM's gates, they are numbered."""
+    names: dict[tuple[str, bytes], str] = {}
+    roles: Counter[str] = Counter()
+    for constant in constants:
+        roles[constant.role] += 1
+        number = "" if roles[constant.role] == 1 else roles[constant.role]
+        names[constant.key] = f"op{step}_{constant.role}{number}"
+    return names
+
+
 def _prototype(name: str, graph: Graph) -> str:
-    several = len(graph.inputs) > 1 or len(graph.outputs) > 1
-    arguments = (
-        "const int8_t *const inputs[], int8_t *const outputs[]" if several else "const int8_t *input, int8_t *output"
-    )
-    return f"int {name}_invoke({arguments}, void *arena)"
+    if not _several(graph):
+        read, written = _C_TYPES[graph.inputs[0].dtype], _C_TYPES[graph.outputs[0].dtype]
+        return f"int {name}_invoke(const {read} *input, {written} *output, void *arena)"
+    kind = "void" if _mixed(graph) else "int8_t"
+    return f"int {name}_invoke(const {kind} *const inputs[], {kind} *const outputs[], void *arena)"
+
+
+def _several(graph: Graph) -> bool:
+    return len(graph.inputs) > 1 or len(graph.outputs) > 1
+
+
+def _mixed(graph: Graph) -> bool:
+    """Whether inputs and outputs come as arrays of pointers to nothing in particular."""
+    return _several(graph) and any(tensor.dtype != "int8" for tensor in (*graph.inputs, *graph.outputs))
 
 
 def _definitions(
@@ -114,7 +150,7 @@ def _fields(fields: Mapping[str, Field], names: Mapping[tuple[str, bytes], str],
     for key, value in fields.items():
         if not isinstance(value, Mapping):
             text += f"{indent}.{key} = {_value(value, names)},\n"
-        elif all(isinstance(item, int) for item in value.values()):
+        elif all(isinstance(item, int | float) for item in value.values()):
             numbers = ", ".join(f".{inner} = {_value(item, names)}" for inner, item in value.items())
             text += f"{indent}.{key} = {{{numbers}}},\n"
         else:
@@ -129,19 +165,18 @@ def _value(value: Field, names: Mapping[tuple[str, bytes], str]) -> str:
         return names[value.key]
     if isinstance(value, tuple):
         return "{" + ", ".join(_value(item, names) for item in value) + "}"
-    assert isinstance(value, int)
-    return _integer(value)
+    assert isinstance(value, int | float)
+    return _integer(value) if isinstance(value, int) else _float(value)
 
 
 def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
-    several = len(graph.inputs) > 1 or len(graph.outputs) > 1
     required = ["input", "output", "arena"]
-    if several:
+    if _several(graph):
         required = [f"inputs[{i}]" for i in range(len(graph.inputs))]
         required = ["inputs", "outputs", "arena", *required, *(f"outputs[{i}]" for i in range(len(graph.outputs)))]
     checks = textwrap.fill(" || ".join(f"!{pointer}" for pointer in required), _COLUMNS, subsequent_indent=" " * 8)
     lines = [f"{_prototype(name, graph)} {{"]
-    if any(location.place == "arena" for location in plan.locations.values()):
+    if plan.buffers:
         lines.append("    int8_t *const a = (int8_t *)arena;")
     lines += [
         "    tern_status status;",
@@ -151,19 +186,33 @@ def _invoke(name: str, graph: Graph, plan: MemoryPlan) -> str:
         "",
     ]
     for step, call in enumerate(plan.calls):
-        arguments = [f"&op{step}"] + [_pointer(tensor, plan, several) for tensor in (*call.inputs, call.output)]
+        arguments = [f"&op{step}", *(_pointer(tensor, graph, plan, "const ") for tensor in call.inputs)]
+        arguments.append(_pointer(call.output, graph, plan))
+        if step in plan.scratch:
+            arguments.append(f"a + {plan.scratch[step]}")
         lines.append(f"    status = {call.function}({', '.join(arguments)});")
         lines.append("    if (status != TERN_OK) return (int)status;")
+        lines.append(f"    TERN_AFTER_OP({step});")
     return "\n".join([*lines, "    return TERN_OK;", "}", ""])
 
 
-def _pointer(tensor: Tensor, plan: MemoryPlan, several: bool) -> str:
+def _pointer(tensor: Tensor, graph: Graph, plan: MemoryPlan, qualifier: str = "") -> str:
     location = plan.locations[tensor.index]
-    if location.place == "arena":
-        return f"a + {location.index}"
     if location.place == "flash":
         return _flash_name(tensor)
-    return f"{location.place}s[{location.index}]" if several else location.place
+    wanted, base, kind, offset = _C_TYPES[tensor.dtype], "a", "int8_t", location.index
+    if location.place != "arena":
+        offset = location.offset
+        base = f"{location.place}s[{location.index}]" if _several(graph) else location.place
+        owner = (graph.inputs if location.place == "input" else graph.outputs)[location.index]
+        kind = "void" if _mixed(graph) else _C_TYPES[owner.dtype]
+    elements, rest = divmod(offset, tensor.nbytes // tensor.size)
+    if kind == "void":
+        base, kind = f"({qualifier}{wanted} *){base}", wanted
+    if kind == wanted and rest == 0:
+        return f"{base} + {elements}" if elements or location.place == "arena" else base
+    bytes_at = base if kind == "int8_t" else f"({qualifier}int8_t *){base}"
+    return f"({qualifier}{wanted} *)({qualifier}void *)({bytes_at} + {offset})"
 
 
 def _array(name: str, data: np.ndarray | None) -> str:
@@ -176,15 +225,21 @@ def c_array(declaration: str, data: np.ndarray) -> str:
 
     Args:
         declaration: what stands before the `=`.
-        data: integers, of any shape; flattened.
+        data: integers or float32, of any shape; flattened.
 
     Returns:
         C source.
     """
-    values = list(map(_integer, data.reshape(-1).tolist()))
+    values = data.reshape(-1).tolist()
     per_line = 10 if data.dtype.itemsize > 1 else 24
-    lines = [", ".join(values[i : i + per_line]) for i in range(0, len(values), per_line)]
-    return f"{declaration} = {{\n    " + ",\n    ".join(lines) + ",\n};"
+    if data.dtype == np.float32:
+        lines = [", ".join(map(_float, values[i : i + per_line])) for i in range(0, len(values), per_line)]
+    else:  # Python prints a list of integers as C does, faster than one by one
+        lines = [str(values[i : i + per_line])[1:-1] for i in range(0, len(values), per_line)]
+    text = ",\n    ".join(lines)
+    if data.dtype == np.int32:
+        text = text.replace(str(-(2**31)), _integer(-(2**31)))
+    return f"{declaration} = {{\n    {text},\n}};"
 
 
 def _integer(value: int) -> str:

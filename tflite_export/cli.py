@@ -1,4 +1,4 @@
-"""The command `tern-keras`: export, inspect, verify, run."""
+"""The command `tern-keras`: export, inspect, verify, run, bench, report."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from tflite_export.boards import BOARDS
+from tflite_export.boards import BOARDS, CORES
 from tflite_export.errors import ExportError
-from tflite_export.graph import Graph, Op
-from tflite_export.levels import CHANNEL_AXES, find_levels
-from tflite_export.pipeline import DEFAULT_TARGETS, TARGETS, export
-from tflite_export.report import ExportReport
+from tflite_export.inspection import inspect
+from tflite_export.pipeline import DEFAULT_CORES, DEFAULT_TARGETS, TARGETS, export
+from tflite_export.report import ExportReport, Reserve
+from tflite_export.report.terminal import benchmark_table, overview
 from tflite_export.version import version
 
 
@@ -54,10 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--calibration", type=Path, help="samples for a Keras model: .npz with x, or .npy")
     sub.add_argument("--name", default="model", help="prefix of files and C names (default: model)")
     sub.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=TARGETS, help="default: int8 c")
+    sub.add_argument(
+        "--arena-limit", type=int, metavar="BYTES", help="the most that the arena may take: slower kernels where needed"
+    )
+    sub.add_argument(
+        "--cores", nargs="*", default=DEFAULT_CORES, choices=CORES, help="measure code and stack (default: cortex-m4)"
+    )
     sub.set_defaults(command=_export)
 
-    sub = commands.add_parser("inspect", help="the operators and weights of a .tflite")
+    sub = commands.add_parser("inspect", help="the operators, weights and sizes of a .tflite")
     sub.add_argument("model", type=Path, help=".tflite file")
+    sub.add_argument("--json", action="store_true", help="all that is known, for programs")
     sub.set_defaults(command=_inspect)
 
     sub = commands.add_parser("verify", help="compare the artefacts with the int8 reference, bit for bit")
@@ -68,13 +74,30 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("run", help="run the generated C on an emulated board")
     sub.add_argument("export", type=Path, help="folder of an export")
     sub.add_argument("--data", type=Path, required=True, help=_DATA_HELP)
-    sub.add_argument("--board", default="mps2-an386", help=f"{', '.join(BOARDS)} (default: mps2-an386)")
     sub.add_argument("--samples", type=int, help="run the first ones only")
     sub.add_argument("--output", type=Path, help=".npz for the int8 outputs (q) and the real ones (y0, y1, ...)")
-    sub.add_argument("--compiler", choices=("gcc", "zig"), help="default: GCC where installed, else zig")
-    sub.add_argument("--emulator", choices=("qemu", "unicorn"), help="default: QEMU where installed, else Unicorn")
+    _add_board_options(sub)
     sub.set_defaults(command=_run)
+
+    sub = commands.add_parser("bench", help="count the instructions of every layer on an emulated board")
+    sub.add_argument("export", type=Path, help="folder of an export; its report is written again")
+    _add_board_options(sub)
+    sub.set_defaults(command=_bench)
+
+    sub = commands.add_parser("report", help="print all tables of an export's report")
+    sub.add_argument("export", type=Path, help="folder of an export")
+    help_text = "bytes that the rest of the firmware takes of a board (default: {})"
+    reserve = Reserve()
+    sub.add_argument("--reserve-flash", type=int, default=reserve.flash, help=help_text.format(reserve.flash))
+    sub.add_argument("--reserve-ram", type=int, default=reserve.ram, help=help_text.format(reserve.ram))
+    sub.set_defaults(command=_report)
     return parser
+
+
+def _add_board_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--board", default="mps2-an386", help=f"{', '.join(BOARDS)} (default: mps2-an386)")
+    parser.add_argument("--compiler", choices=("gcc", "zig"), help="default: GCC where installed, else zig")
+    parser.add_argument("--emulator", choices=("qemu", "unicorn"), help="default: QEMU where installed, else Unicorn")
 
 
 _DATA_HELP = ".npz with samples x (x0, x1, ... for several inputs) and perhaps labels y, or .npy"
@@ -114,9 +137,11 @@ def _export(options: argparse.Namespace) -> int:
     model: object = options.model
     if options.model.suffix != ".tflite":
         model = _load_keras(options.model)
-    report = export(model, options.out_dir, calibration, options.targets, options.name)
-    _console().print(report.table())
-    print(f"written to {report.folder}: {', '.join(report.files)}")
+    report = export(
+        model, options.out_dir, calibration, options.targets, options.name, options.arena_limit, options.cores
+    )
+    _print(report, overview(report))
+    print(f"written to {report.folder}: {', '.join(file for file in report.files if '/' not in file)}")
     return 0
 
 
@@ -135,34 +160,14 @@ def _load_keras(path: Path) -> object:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    graph = Graph.read(options.model)
-    levels = find_levels(graph)
-    table = Table(title=escape(str(options.model)), title_justify="left")
-    for column in ("", "operator", "output", "shape", "weights", "levels", "density"):
-        table.add_column(column)
-    for op in graph.ops:
-        output = op.outputs[0] if op.outputs else None
-        weights = next((t for t in op.inputs if t is not None and t.index in levels), None)
-        found = levels[weights.index] if weights else None
-        table.add_row(
-            str(op.index),
-            op.name,
-            escape(output.name) if output else "",
-            "x".join(map(str, output.shape)) if output else "",
-            _weight_shape(op),
-            "" if found is None else f"{found.bits}-bit {np.unique(found.weights()).tolist()}"[:40],
-            "" if found is None else f"{found.density:.2f}",
-        )
-    _console().print(table)
-    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
-        for tensor in tensors:
-            print(f"{what}: {tensor}")
+    found = inspect(options.model)
+    if options.json:
+        print(found.json(), end="")
+        return 0
+    _console().print(found.table(str(options.model)))
+    for line in found.summary():
+        print(line)
     return 0
-
-
-def _weight_shape(op: Op) -> str:
-    tensor = op.inputs[1] if op.name in CHANNEL_AXES and len(op.inputs) > 1 else None
-    return "" if tensor is None or tensor.data is None else f"{tensor.dtype} {'x'.join(map(str, tensor.shape))}"
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -200,6 +205,29 @@ def _run(options: argparse.Namespace) -> int:
     if options.output is not None:
         result.save(options.output)
     return 0 if result.different == 0 else 1
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from tflite_export.benching import bench
+
+    report = ExportReport.load(options.export)
+    report = bench(report, options.board, options.compiler, options.emulator)
+    measured = next(found for found in report.benchmarks if found.board == options.board)
+    _console().print(benchmark_table(report, measured))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    report = ExportReport.load(options.export)
+    _print(report, report.tables(Reserve(options.reserve_flash, options.reserve_ram)))
+    return 0
+
+
+def _print(report: ExportReport, tables: Sequence[Table]) -> None:
+    for table in tables:
+        _console().print(table)
+    for note in report.notes:
+        print(note)
 
 
 def _console() -> Console:

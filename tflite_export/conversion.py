@@ -27,6 +27,8 @@ from tern_keras.layers import ActivationQuantizer
 from tern_keras.structure import all_layers, is_graph, layer_paths
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
+from tflite_export.recurrent_layers import check_recurrent, has_fused_lstm, is_recurrent, without_loops
+from tflite_export.recurrent_ranges import calibrate_from_zero
 from tflite_export.report import expected_arrays
 
 
@@ -38,6 +40,9 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     A tensor behind an `ActivationQuantizer` takes exactly that layer's range, and so do the tensors that TFLite stores
     with the same scale, such as the input of a pooling behind which the layer stands. The layer itself is not in the
     file. Only where the converter fuses the tensor into an activation function that follows, it has no range to take.
+
+    An LSTM with tanh and sigmoid becomes one operator; other recurrent layers are unrolled, an operator a step each.
+    Both take sequences of one length, start every inference from a state of zero, and share their weights over steps.
 
     Args:
         model: built; with or without Quant* layers. Each input has a fixed shape beside the batch.
@@ -67,6 +72,7 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
         stock = _in_float32(tern_keras.finalize(model))
     except (TypeError, ValueError) as error:
         raise ExportError(str(error)) from error
+    check_recurrent(stock)
     _check_interface(stock)
     for quantizer in _activation_quantizers(stock):
         ActivationRange.of(quantizer)
@@ -108,12 +114,6 @@ def _check_interface(model: keras.Model) -> None:
 
 def _check_layers(model: keras.Model) -> None:
     """Refuse what is known to crash the converter, where an exception would be wanted."""
-    loops = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.RNN) and not layer.unroll]
-    if loops:
-        raise ExportError(
-            f"the model '{model.name}' holds recurrent layers that loop, which the converter cannot make int8: "
-            f"{', '.join(loops)}; build them with unroll=True (for the target int8: the C has no recurrent operators)"
-        )
     unnamed = [text for layer, text in _layers(model) if isinstance(layer, keras.layers.Lambda)]
     if unnamed:
         raise ExportError(f"{', '.join(unnamed)}: a Lambda cannot be taken over; use a layer with a class of its own")
@@ -166,6 +166,7 @@ def _check_calibration(model: keras.Model, calibration: np.ndarray | Sequence[np
 def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
     import tensorflow as tf
 
+    model = without_loops(model)
     # A fixed batch of one: with a free batch, Flatten becomes SHAPE, STRIDED_SLICE and PACK. TensorFlow orders inputs
     # by name: numbered names keep them in the model's order.
     names = [f"input{i:03}_{tensor.name}" for i, tensor in enumerate(model.inputs)]
@@ -174,21 +175,26 @@ def _convert_here(model: keras.Model, samples: Sequence[np.ndarray]) -> bytes:
         for name, tensor in zip(names, model.inputs, strict=True)
     ]
     tapped = Tapped(model) if _activation_quantizers(model) else None
+    exchange_ranges = tapped is not None or is_recurrent(model)
     outputs = (tapped or model)(inputs if len(inputs) > 1 else inputs[0], training=False)
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, outputs, name=model.name))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        {name: row[None] for name, row in zip(names, rows, strict=True)} for rows in zip(*samples, strict=True)
-    )
+    feeds = [{name: row[None] for name, row in zip(names, rows, strict=True)} for rows in zip(*samples, strict=True)]
+    calibrate_again = has_fused_lstm(model)
+    converter.representative_dataset = lambda: iter(feeds[:1] if calibrate_again else feeds)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     # private: the file between calibration and quantisation is where ranges can be exchanged
-    converter._experimental_calibrate_only = tapped is not None
+    converter._experimental_calibrate_only = exchange_ranges
     with _quiet() as log:
         try:
             tflite = converter.convert()
-            return _in_the_models_order(quantize_with_ranges(tflite, tapped.ranges) if tapped else tflite)
+            if calibrate_again:
+                tflite = calibrate_from_zero(tflite, feeds)
+            if exchange_ranges:
+                tflite = quantize_with_ranges(tflite, tapped.ranges if tapped else [])
+            return _in_the_models_order(tflite)
         except ExportError:
             raise
         except Exception as error:  # the converter raises whatever its passes raise

@@ -21,6 +21,7 @@ _SHT_NOBITS = 8
 _SHF_WRITE = 1
 _SHF_ALLOC = 2
 _SHF_EXECINSTR = 4
+_SHN_RESERVED = 0xFF00
 # Tables for unwinding; the firmware's linker script leaves them out.
 _UNWINDING = (".ARM.exidx", ".ARM.extab", ".eh_frame")
 
@@ -34,7 +35,23 @@ class Section:
     flags: int
     size: int
     link: int
+    info: int
     data: bytes
+
+    @property
+    def executable(self) -> bool:
+        """Whether it holds machine code."""
+        return bool(self.flags & _SHF_EXECINSTR)
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A name; `section` is the index of the one that it lies in, None where another file defines it."""
+
+    name: str
+    value: int
+    section: int | None
+    is_global: bool
 
 
 @dataclass(frozen=True)
@@ -54,12 +71,19 @@ class Elf:
         sections: in the file's order.
         segments: the loadable ones that are not empty.
         symbols: values by name; names that occur twice keep the last. Bit 0 of a Thumb function is set.
+        symbol_table: all symbols, as relocations number them.
     """
 
     entry: int
     sections: tuple[Section, ...]
     segments: tuple[Segment, ...]
     symbols: dict[str, int]
+    symbol_table: tuple[Symbol, ...]
+
+    @property
+    def undefined(self) -> set[str]:
+        """Names that other files must define."""
+        return {symbol.name for symbol in self.symbol_table if symbol.section is None and symbol.name}
 
     @classmethod
     def read(cls, path: Path) -> Elf:
@@ -91,29 +115,34 @@ class Elf:
                 flags=flags,
                 size=size,
                 link=link,
+                info=info,
                 data=b"" if kind == _SHT_NOBITS else content[offset : offset + size],
             )
-            for name, kind, flags, _, offset, size, link, *_ in rows
+            for name, kind, flags, _, offset, size, link, info, *_ in rows
         )
         segments = []
         for i in range(segment_count):
             kind, offset, _, load_address, size, *_ = _SEGMENT.unpack_from(content, segments_at + i * _SEGMENT.size)
             if kind == _PT_LOAD and size:
                 segments.append(Segment(load_address, content[offset : offset + size]))
-        return cls(entry, sections, tuple(segments), _symbols(sections))
+        symbols = _symbols(sections)
+        values = {symbol.name: symbol.value for symbol in symbols}
+        return cls(entry, sections, tuple(segments), values, symbols)
 
 
 def _string(table: bytes, offset: int) -> str:
     return table[offset : table.index(b"\0", offset)].decode() if table else ""
 
 
-def _symbols(sections: tuple[Section, ...]) -> dict[str, int]:
-    symbols = {}
+def _symbols(sections: tuple[Section, ...]) -> tuple[Symbol, ...]:
+    symbols = []
     for section in sections:
         if section.kind == _SHT_SYMTAB:
-            for name, value, *_ in _SYMBOL.iter_unpack(section.data):
-                symbols[_string(sections[section.link].data, name)] = value
-    return symbols
+            names = sections[section.link].data
+            for name, value, _, kind, _, index in _SYMBOL.iter_unpack(section.data):
+                owner = index if 0 < index < _SHN_RESERVED else None
+                symbols.append(Symbol(_string(names, name), value, owner, is_global=kind >> 4 != 0))
+    return tuple(symbols)
 
 
 @dataclass(frozen=True)
@@ -158,7 +187,7 @@ def section_sizes(paths: Iterable[Path]) -> SectionSizes:
 
 
 def _purpose(section: Section) -> str:
-    if section.flags & _SHF_EXECINSTR:
+    if section.executable:
         return "text"
     if section.kind == _SHT_NOBITS:
         return "bss"

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,11 +31,14 @@ class EmulationResult:
         instructions: Executed by the first inference, from the entry of the firmware's call to its return. Exact,
             and the same under both emulators. They are not clock cycles.
         emulator: `"qemu"` or `"unicorn"`.
+        steps: Instructions of every step of the first inference, of an image that profiles; their sum is short of
+            `instructions` by what the readings took. The first step's include what comes before it.
     """
 
     outputs: np.ndarray
     instructions: int
     emulator: str
+    steps: tuple[int, ...] = ()
 
 
 def find_emulator(board: Board, emulator: str | None = None) -> str:
@@ -95,12 +99,13 @@ def run_firmware(
     """
     _check_samples(firmware, samples)
     chosen = find_emulator(firmware.board, emulator)
+    stream = firmware.interface.to_board(samples).tobytes()
     if chosen == "qemu":
-        run = run_qemu(firmware, samples.tobytes(), timeout, progress)
+        run = run_qemu(firmware, stream, timeout, progress)
     else:
         from tflite_export.emulator_unicorn import run_unicorn  # Unicorn need not be installed
 
-        run = run_unicorn(firmware, samples.tobytes(), timeout, progress)
+        run = run_unicorn(firmware, stream, timeout, progress)
     return _judge(firmware, run, len(samples), chosen)
 
 
@@ -130,9 +135,19 @@ def _judge(firmware: Firmware, run: EmulatorRun, samples: int, emulator: str) ->
             f"{samples} samples of {width}"
         )
     outputs = np.frombuffer(run.output, dtype=np.int8).reshape(samples, width)
-    return EmulationResult(outputs, run.instructions, emulator)
+    steps = _steps(run.readings, firmware.profiled_steps)
+    return EmulationResult(firmware.interface.from_board(outputs), run.instructions, emulator, steps)
+
+
+def _steps(readings: tuple[int, ...], count: int) -> tuple[int, ...]:
+    if not count:
+        return ()
+    if len(readings) != count + 2:
+        raise ExportError(f"the firmware took {len(readings)} readings, expected {count + 2}: export the model again")
+    between = [after - before for before, after in pairwise(readings)]
+    return tuple(step - between[0] for step in between[1:])
 
 
 def _complaint(console: str) -> str:
-    lines = [line for line in console.splitlines() if line and not line.startswith("instructions: ")]
+    lines = [line for line in console.splitlines() if line and not line.startswith(("instructions: ", "reading: "))]
     return "; ".join(lines[:_COMPLAINT_LINES]) or "no message"

@@ -18,6 +18,7 @@ from tflite_export.firmware import Firmware
 
 _POLL_SECONDS = 0.05
 _INSTRUCTIONS = re.compile(r"^instructions: (\d+)$", re.MULTILINE)
+_READING = re.compile(r"^reading: (\d+)$", re.MULTILINE)
 
 
 def run_qemu(firmware: Firmware, samples: bytes, timeout: float, progress: Progress | None) -> EmulatorRun:
@@ -52,7 +53,8 @@ def run_qemu(firmware: Firmware, samples: bytes, timeout: float, progress: Progr
             said = console.read().decode(errors="replace")
         results = output.read_bytes() if output.exists() else b""
     counted = _INSTRUCTIONS.search(said)
-    return EmulatorRun(status, said, results, int(counted[1]) if counted else None)
+    readings = tuple(map(int, _READING.findall(said)))
+    return EmulatorRun(status, said, results, int(counted[1]) if counted else None, readings)
 
 
 def _command(firmware: Firmware) -> list[str]:

@@ -31,6 +31,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
     machine = _Machine(firmware.board, elf)
     host = _Host(machine, samples)
     instructions = None
+    readings: list[int] = []
     reported = 0
     try:
         while host.status is None:
@@ -38,7 +39,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
             host.serve_call()
             if host.samples_read == 1 and instructions is None:
                 machine.run_until(elf.symbols["tern_model_invoke"], timeout)
-                instructions = machine.count_until_return(timeout)
+                instructions, readings = machine.count_until_return(timeout, elf.symbols.get("tern_after_op"))
             done = len(host.output) // firmware.interface.result_bytes
             if done > reported:
                 reported = done
@@ -49,7 +50,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
         host.status = 1
     except TimeoutError:
         raise ExportError(timeout_message("Unicorn", firmware.board.name, reported, timeout)) from None
-    return EmulatorRun(host.status, host.console, bytes(host.output), instructions)
+    return EmulatorRun(host.status, host.console, bytes(host.output), instructions, tuple(readings))
 
 
 @dataclass(frozen=True)
@@ -119,21 +120,29 @@ class _Machine:
         if self.pc != address:
             raise TimeoutError
 
-    def count_until_return(self, timeout: float) -> int:
-        """Run a function, from its first instruction to its return, and count its instructions."""
+    def count_until_return(self, timeout: float, hook: int | None) -> tuple[int, list[int]]:
+        """Run a function, from its first instruction to its return, and count its instructions.
+
+        Returns:
+            The count, and what it was at every call of the function at the address `hook`.
+        """
         count = 0
+        readings: list[int] = []
         lengths: dict[tuple[int, int], int] = {}
+        hook = None if hook is None else hook & ~1
 
         def on_block(_uc: unicorn.Uc, address: int, size: int, _data: object) -> None:
             nonlocal count
+            if address == hook:
+                readings.append(count)
             if (address, size) not in lengths:
                 lengths[address, size] = self._instructions_in(self.read(address, size))
             count += lengths[address, size]
 
-        hook = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)
+        handle = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)
         self.run_until(self._uc.reg_read(self._registers.link), timeout)
-        self._uc.hook_del(hook)
-        return count
+        self._uc.hook_del(handle)
+        return count, readings
 
     def _instructions_in(self, code: bytes) -> int:
         count = at = 0

@@ -1,4 +1,4 @@
-"""Writing artefacts so that a failure leaves nothing half-written behind."""
+"""Reading files, and writing artefacts so that a failure leaves nothing half-written behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tflite_export.errors import ExportError
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        ExportError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"cannot read {path}: {error.strerror}") from error
 
 
 def write_files(folder: Path, files: Mapping[str, bytes | str]) -> list[Path]:

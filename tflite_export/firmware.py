@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from tflite_export.boards import Board
 from tflite_export.elf import SectionSizes, section_sizes
@@ -16,6 +19,8 @@ from tflite_export.micro_sources import micro_dir
 from tflite_export.toolchain import Toolchain, find_toolchain
 
 _FIRMWARE_SOURCES = ("main.c", "counter.c", "memory.c", "semihosting.c", "startup.c")
+_BUFFER_ALIGNMENT = 4
+_THREADS = 2
 _INSTRUCTIONS_PER_SECOND = 10**9  # of QEMU with -icount shift=0
 # GNU ld: region `RAM' overflowed by 8 bytes. LLD: section '.bss' will not fit in region 'RAM': overflowed by 8 bytes
 _OVERFLOW = re.compile(r"region [`'](\w+)':? overflowed by (\d+) byte")
@@ -49,8 +54,28 @@ class ModelInterface:
 
     @property
     def result_bytes(self) -> int:
-        """Bytes of all outputs."""
-        return sum(self.output_bytes)
+        """Bytes of all outputs, as they lie on the board."""
+        return sum(_on_board(self.output_bytes))
+
+    def to_board(self, samples: np.ndarray) -> np.ndarray:
+        """Samples, int8 of shape (samples, sample_bytes), with each input moved to an aligned place."""
+        splits = np.cumsum(self.input_bytes)[:-1]
+        columns = [
+            np.pad(part, ((0, 0), (0, size - part.shape[1])))
+            for part, size in zip(np.split(samples, splits, axis=1), _on_board(self.input_bytes), strict=True)
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def from_board(self, results: np.ndarray) -> np.ndarray:
+        """Results, int8 of shape (samples, result_bytes), with the outputs one after the other again."""
+        splits = np.cumsum(_on_board(self.output_bytes))[:-1]
+        parts = np.split(results, splits, axis=1)
+        return np.concatenate([part[:, :size] for part, size in zip(parts, self.output_bytes, strict=True)], axis=1)
+
+
+def _on_board(sizes: tuple[int, ...]) -> list[int]:
+    """What each of several buffers takes, so that the next may be of floats."""
+    return list(sizes) if len(sizes) == 1 else [-(-size // _BUFFER_ALIGNMENT) * _BUFFER_ALIGNMENT for size in sizes]
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,7 @@ class Firmware:
         interface: The model's interface.
         model_sizes: Bytes of the model alone, with the kernels that it uses: the image without startup, input and
             output, buffers and the compiler's run-time library.
+        profiled_steps: How many steps of the model it measures one by one.
     """
 
     elf: Path
@@ -71,6 +97,7 @@ class Firmware:
     compiler: str
     interface: ModelInterface
     model_sizes: SectionSizes
+    profiled_steps: int = 0
 
 
 def build_firmware(
@@ -81,6 +108,7 @@ def build_firmware(
     out: Path,
     compiler: str | None = None,
     optimize: str = "-O2",
+    profiled_steps: int = 0,
 ) -> Firmware:
     """Compile a model and link it with the firmware of a board.
 
@@ -92,6 +120,7 @@ def build_firmware(
         out: The executable to write; its folder is made if it is missing.
         compiler: `"gcc"`, `"zig"`, or None for what is installed.
         optimize: The compiler's optimisation flag.
+        profiled_steps: The number of the model's steps, to measure them one by one; 0 for a plain image.
 
     Returns:
         The image.
@@ -107,15 +136,16 @@ def build_firmware(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".firmware.", dir=out.parent) as folder:
             build = Path(folder)
-            (build / "glue.c").write_text(glue_source(interface))
+            (build / "glue.c").write_text(glue_source(interface, profiled_steps))
             (build / "memory.ld").write_text(memory_script(board))
 
             model = build / "model.o"
-            _compile_model(toolchain, sources, include_dirs, f"{interface.name}_invoke", optimize, model)
+            hook = ("-include", str(micro / "firmware" / "profile.h")) if profiled_steps else ()
+            _compile_model(toolchain, sources, include_dirs, f"{interface.name}_invoke", (optimize, *hook), model)
             objects = [model]
-            for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware")]:
+            flags = (optimize, *_defines(board, profiled_steps))
+            for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware", profiled_steps)]:
                 objects.append(build / f"firmware_{source.stem}.o")
-                flags = (optimize, *_defines(board))
                 # the model's folders first: its header may have the name of one of the firmware's
                 toolchain.compile(source, objects[-1], [*include_dirs, micro / "firmware"], flags)
 
@@ -125,27 +155,31 @@ def build_firmware(
             image.replace(out)
     except OSError as error:
         raise ExportError(f"cannot write {out}: {error.strerror}; choose another output folder") from error
-    return Firmware(out, board, toolchain.name, interface, sizes)
+    return Firmware(out, board, toolchain.name, interface, sizes, profiled_steps)
 
 
-def glue_source(interface: ModelInterface) -> str:
+def glue_source(interface: ModelInterface, profiled_steps: int = 0) -> str:
     """The C source that gives the firmware its model: buffers, their sizes and the call."""
-    inputs = _pointers("tern_model_input", interface.input_bytes)
-    outputs = _pointers("tern_model_output", interface.output_bytes)
+    inputs = _pointers("tern_model_input", _on_board(interface.input_bytes))
+    outputs = _pointers("tern_model_output", _on_board(interface.output_bytes))
+    # through void pointers: the model's may be of int8 or of anything else
     if len(inputs) == len(outputs) == 1:
-        arrays, arguments = "", f"{inputs[0]}, {outputs[0]}"
+        arrays, arguments = "", f"(const void *)({inputs[0]}), (void *)({outputs[0]})"
     else:
         arrays = (
             f"    const int8_t *const inputs[] = {{{', '.join(inputs)}}};\n"
             f"    int8_t *const outputs[] = {{{', '.join(outputs)}}};\n"
         )
-        arguments = "inputs, outputs"
-    return f"""#include "tern_model.h"
+        arguments = "(const void *)inputs, (void *)outputs"
+    header = '#include "profile.h"\n' if profiled_steps else ""
+    # what a reading takes, and when the first step starts
+    readings = "    tern_after_op();\n" * 2 if profiled_steps else ""
+    return f"""{header}#include "tern_model.h"
 #include "{interface.name}.h"
 
 #define ALIGNED __attribute__((aligned(TERN_ALIGNMENT)))
 
-ALIGNED int8_t tern_model_input[{interface.sample_bytes}];
+ALIGNED int8_t tern_model_input[{sum(_on_board(interface.input_bytes))}];
 ALIGNED int8_t tern_model_output[{interface.result_bytes}];
 const uint32_t tern_model_input_bytes = sizeof tern_model_input;
 const uint32_t tern_model_output_bytes = sizeof tern_model_output;
@@ -155,7 +189,7 @@ static ALIGNED uint8_t arena[{max(1, interface.arena_bytes)}];
 
 int tern_model_invoke(void)
 {{
-{arrays}    return {interface.name}_invoke({arguments}, arena);
+{arrays}{readings}    return {interface.name}_invoke({arguments}, arena);
 }}
 """
 
@@ -175,16 +209,18 @@ def _pointers(buffer: str, sizes: Sequence[int]) -> list[str]:
     return [f"{buffer} + {sum(sizes[:i])}" for i in range(len(sizes))]
 
 
-def _firmware_sources(board: Board, folder: Path) -> list[Path]:
+def _firmware_sources(board: Board, folder: Path, profiled_steps: int) -> list[Path]:
     own = (f"startup_{board.core.architecture}.c", f"counter_{board.core.architecture}.c")
-    return [folder / name for name in (*_FIRMWARE_SOURCES, *own)]
+    return [folder / name for name in (*_FIRMWARE_SOURCES, *own, *(["profile.c"] if profiled_steps else []))]
 
 
-def _defines(board: Board) -> tuple[str, ...]:
+def _defines(board: Board, profiled_steps: int) -> tuple[str, ...]:
+    steps = (f"-DTERN_PROFILE_STEPS={profiled_steps}",) if profiled_steps else ()
     if board.systick_hz == 0:
-        return ()
+        return steps
     ticks = Fraction(board.systick_hz, _INSTRUCTIONS_PER_SECOND)
     return (
+        *steps,
         f"-DTERN_SYSTICK_TICKS={ticks.numerator}",
         f"-DTERN_SYSTICK_INSTRUCTIONS={ticks.denominator}",
     )
@@ -195,13 +231,16 @@ def _compile_model(
     sources: Sequence[Path],
     include_dirs: Sequence[Path],
     entry: str,
-    optimize: str,
+    flags: Sequence[str],
     target: Path,
 ) -> None:
-    objects = []
-    for number, source in enumerate(sources):
-        objects.append(target.parent / f"model_{number}.o")  # sources of one name may lie in several folders
-        toolchain.compile(source, objects[-1], include_dirs, (optimize,))
+    # numbered: sources of one name may lie in several folders
+    objects = [target.parent / f"model_{number}.o" for number in range(len(sources))]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        pairs = zip(sources, objects, strict=True)
+        done = [pool.submit(toolchain.compile, *pair, include_dirs, flags) for pair in pairs]
+        for future in done:
+            future.result()
     toolchain.combine(objects, target, entry)
 
 

@@ -6,38 +6,15 @@ Reading needs LiteRT's schema bindings alone, never TensorFlow, so that looking 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tflite_export.errors import ExportError
-
-_FILE_IDENTIFIER = b"TFL3"
-_DTYPES: dict[int, np.dtype[Any]] = {
-    schema.TensorType.INT8: np.dtype("int8"),
-    schema.TensorType.UINT8: np.dtype("uint8"),
-    schema.TensorType.INT16: np.dtype("int16"),
-    schema.TensorType.INT32: np.dtype("int32"),
-    schema.TensorType.INT64: np.dtype("int64"),
-    schema.TensorType.FLOAT32: np.dtype("float32"),
-    schema.TensorType.BOOL: np.dtype("bool"),
-}
-
-
-def _enum_names(enum: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enum).items() if isinstance(value, int)}
-
-
-_OP_NAMES = _enum_names(schema.BuiltinOperator)
-_TYPE_NAMES = _enum_names(schema.TensorType)
-_OPTION_ENUMS = {
-    "padding": _enum_names(schema.Padding),
-    "fused_activation_function": _enum_names(schema.ActivationFunctionType),
-}
+from tflite_export.files import read_file
+from tflite_export.tensor_types import constant_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +34,7 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A tensor: a constant where `data` is there, else an activation.
+    """A tensor: a constant where `data` is there, else an activation, or state where it is `variable`.
 
     Attributes:
         index: its place in the file's list of tensors.
@@ -65,7 +42,9 @@ class Tensor:
         shape: dimensions, the batch included.
         dtype: a numpy type's name ("int8"), or the schema's own name where numpy has none ("INT4").
         quantization: scales and zero points, or None.
-        data: the constant's values in `shape`, or None.
+        data: the constant's values in `shape`, or None. INT4 and INT2 are unpacked to int8, UINT4 to uint8, BFLOAT16
+            to float32; what has no numbers, such as STRING, is its bytes.
+        variable: it keeps its value from one inference to the next, and is zero before the first.
     """
 
     index: int
@@ -74,6 +53,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: np.ndarray | None = field(repr=False)
+    variable: bool = False
 
     @property
     def size(self) -> int:
@@ -82,8 +62,11 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the elements, of a type that numpy has."""
-        return self.size * np.dtype(self.dtype).itemsize
+        """Bytes of the elements, as the file stores them: two INT4 share one. 0 for an activation of strings."""
+        size = constant_bytes(self.dtype, self.size)
+        if size is None:
+            return 0 if self.data is None else self.data.nbytes
+        return size
 
     @property
     def scale(self) -> float:
@@ -114,7 +97,9 @@ class Op:
         name: the builtin's name, such as "CONV_2D", or "CUSTOM name".
         inputs: its tensors; None for one that is left out, such as a bias.
         outputs: what it computes.
-        options: the builtin's options with names in snake case; padding and activation as their enum's names.
+        options: the builtin's options with names in snake case; padding and activation as their enum's names. A
+            custom operator has its bytes as `custom_options`.
+        intermediates: tensors that carry nothing but the quantisation of values inside of it, as an LSTM's gates.
     """
 
     index: int
@@ -122,6 +107,7 @@ class Op:
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     options: dict[str, Any]
+    intermediates: tuple[Tensor, ...] = ()
 
     def __str__(self) -> str:
         # fused operators list the names of all that they are made of
@@ -138,12 +124,14 @@ class Graph:
         ops: in their order of execution.
         inputs: the activations that the caller fills.
         outputs: the activations that the caller reads.
+        subgraphs: how many the file has; those beside the main one belong to operators such as WHILE.
     """
 
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    subgraphs: int = 1
 
     @classmethod
     def read(cls, model: bytes | str | Path) -> Graph:
@@ -156,7 +144,7 @@ class Graph:
             The graph of its first subgraph.
 
         Raises:
-            ExportError: if it is not a `.tflite` file, is damaged or cut short, or holds control flow.
+            ExportError: if it is not a `.tflite` file, is damaged or cut short, or has a tensor without a fixed shape.
 
         Example:
             >>> from tflite_export import Graph
@@ -165,156 +153,6 @@ class Graph:
             ...
             tflite_export.errors.ExportError: not a .tflite file: it lacks the identifier TFL3; give the bytes ...
         """
-        content = bytes(model) if isinstance(model, bytes | bytearray) else _read_file(Path(model))
-        if content[4:8] != _FILE_IDENTIFIER:
-            raise ExportError(
-                "not a .tflite file: it lacks the identifier TFL3; give the bytes or the path of a converted model"
-            )
-        try:
-            packed = schema.ModelT.InitFromPackedBuf(content, 0)
-            return _graph(packed, content)
-        except ExportError:
-            raise
-        except Exception as error:  # the bindings fail in many ways on offsets that point nowhere
-            raise ExportError(
-                f"the .tflite file is damaged or cut short ({type(error).__name__}: {error}); convert the model again"
-            ) from error
+        from tflite_export.tflite_reader import read_graph  # which makes these classes
 
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ExportError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _graph(model: schema.ModelT, content: bytes) -> Graph:
-    if not model.subgraphs or len(model.subgraphs) != 1:
-        count = len(model.subgraphs or ())
-        raise ExportError(f"expected one subgraph, found {count}: control flow cannot be exported")
-    subgraph = model.subgraphs[0]
-    tensors = tuple(_tensor(index, tensor, model, content) for index, tensor in enumerate(_list(subgraph.tensors)))
-    ops = tuple(_op(index, op, model, tensors) for index, op in enumerate(_list(subgraph.operators)))
-    inputs = tuple(tensors[i] for i in _indices(subgraph.inputs, tensors, "an input of the graph"))
-    outputs = tuple(tensors[i] for i in _indices(subgraph.outputs, tensors, "an output of the graph"))
-    if not ops or not inputs or not outputs:
-        raise ExportError("the .tflite file has no operator, no input or no output: there is nothing to run")
-    _check_order(ops, inputs, outputs)
-    return Graph(tensors, ops, inputs, outputs)
-
-
-def _check_order(ops: tuple[Op, ...], inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
-    known = {tensor.index for tensor in inputs}
-    for op in ops:
-        for tensor in op.inputs:
-            if tensor is not None and tensor.data is None and tensor.index not in known:
-                raise ExportError(f"{op} reads {tensor}, which nothing has computed: the file is damaged")
-        known.update(tensor.index for tensor in op.outputs)
-    for tensor in outputs:
-        if tensor.index not in known:
-            raise ExportError(f"the output {tensor} is computed by no operator: the file is damaged")
-
-
-def _tensor(index: int, tensor: schema.TensorT, model: schema.ModelT, content: bytes) -> Tensor:
-    name = (tensor.name or b"").decode("utf-8", "replace")
-    shape = tuple(int(n) for n in _list(tensor.shape))
-    if any(n <= 0 for n in shape):
-        raise ExportError(f"tensor {index} '{name}' has the shape {shape}: give the model a fixed input shape")
-    dtype: np.dtype[Any] | None = _DTYPES.get(tensor.type)
-    return Tensor(
-        index=index,
-        name=name,
-        shape=shape,
-        dtype=dtype.name if dtype is not None else _TYPE_NAMES.get(tensor.type, f"type {tensor.type}"),
-        quantization=_quantization(index, name, shape, tensor.quantization),
-        data=_constant(index, name, shape, dtype, model.buffers[tensor.buffer], content),
-    )
-
-
-def _constant(
-    index: int,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype | None,
-    buffer: schema.BufferT,
-    content: bytes,
-) -> np.ndarray | None:
-    if buffer.offset > 1:  # models above 2 GB, and some converters, keep the data behind the flatbuffer
-        raw = np.frombuffer(content, np.uint8)[buffer.offset : buffer.offset + buffer.size]
-    elif buffer.data is None or len(buffer.data) == 0:
-        return None
-    else:
-        raw = np.asarray(buffer.data, np.uint8)
-    if dtype is None:  # sub-byte types: kept as they are, for whoever names the type as not supported
-        return raw
-    expected = math.prod(shape) * dtype.itemsize
-    if raw.size != expected:
-        raise ExportError(
-            f"tensor {index} '{name}' holds {raw.size} bytes, its shape {shape} needs {expected}: the file is damaged"
-        )
-    return raw.view(dtype).reshape(shape)
-
-
-def _quantization(
-    index: int, name: str, shape: tuple[int, ...], packed: schema.QuantizationParametersT | None
-) -> Quantization | None:
-    if packed is None or packed.scale is None or len(packed.scale) == 0:
-        return None
-    scales = np.asarray(packed.scale, np.float32)
-    zero_points = np.zeros(scales.size, np.int64)
-    if packed.zeroPoint is not None and len(packed.zeroPoint):
-        zero_points = np.asarray(packed.zeroPoint, np.int64)
-    axis = packed.quantizedDimension
-    if zero_points.size != scales.size:
-        raise ExportError(f"tensor {index} '{name}' has {scales.size} scales but {zero_points.size} zero points")
-    if scales.size > 1 and not (0 <= axis < len(shape) and shape[axis] == scales.size):
-        raise ExportError(f"tensor {index} '{name}' of shape {shape} has {scales.size} scales along dimension {axis}")
-    if not (np.isfinite(scales).all() and (scales > 0).all()):
-        raise ExportError(f"tensor {index} '{name}' has a scale that is not a positive finite number")
-    return Quantization(scales, zero_points, axis if scales.size > 1 else 0)
-
-
-def _op(index: int, op: schema.OperatorT, model: schema.ModelT, tensors: tuple[Tensor, ...]) -> Op:
-    code = model.operatorCodes[op.opcodeIndex]
-    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-    name = _OP_NAMES.get(builtin, f"BUILTIN_{builtin}")
-    if name == "CUSTOM":
-        name = f"CUSTOM {(code.customCode or b'').decode('utf-8', 'replace')}"
-    what = f"op {index} {name}"
-    return Op(
-        index=index,
-        name=name,
-        inputs=tuple(
-            None if i is None else tensors[i] for i in _optional_indices(op.inputs, tensors, f"an input of {what}")
-        ),
-        outputs=tuple(tensors[i] for i in _indices(op.outputs, tensors, f"an output of {what}")),
-        options=_options(op.builtinOptions),
-    )
-
-
-def _options(packed: Any) -> dict[str, Any]:
-    if packed is None:
-        return {}
-    options = {re.sub(r"(?<!^)(?=[A-Z])", "_", key).lower(): value for key, value in vars(packed).items()}
-    return {
-        key: _OPTION_ENUMS[key].get(value, value) if key in _OPTION_ENUMS else value for key, value in options.items()
-    }
-
-
-def _optional_indices(packed: Any, tensors: tuple[Tensor, ...], what: str) -> list[int | None]:
-    indices = [None if int(i) == -1 else int(i) for i in _list(packed)]
-    for i in indices:
-        if i is not None and not 0 <= i < len(tensors):
-            raise ExportError(f"{what} is tensor {i}, but there are {len(tensors)}: the file is damaged")
-    return indices
-
-
-def _indices(packed: Any, tensors: tuple[Tensor, ...], what: str) -> list[int]:
-    indices = [i for i in _optional_indices(packed, tensors, what) if i is not None]
-    if len(indices) != len(_list(packed)):
-        raise ExportError(f"{what} is left out: the file is damaged")
-    return indices
-
-
-def _list(packed: Any) -> Any:
-    return () if packed is None else packed
+        return read_graph(bytes(model) if isinstance(model, bytes | bytearray) else read_file(Path(model)))

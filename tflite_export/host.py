@@ -78,12 +78,12 @@ class HostModel:
             ExportError: if the model returns an error.
         """
         samples = np.ascontiguousarray(samples, np.int8)
-        outputs = np.zeros((len(samples), sum(tensor.size for tensor in self._report.outputs)), np.int8)
+        outputs = np.zeros((len(samples), sum(tensor.nbytes for tensor in self._report.outputs)), np.int8)
         arena = aligned_bytes(self._report.arena_bytes)
         for index in range(len(samples)):
             status = self._invoke(
-                _pointers(samples[index], [tensor.size for tensor in self._report.inputs], self._several),
-                _pointers(outputs[index], [tensor.size for tensor in self._report.outputs], self._several),
+                _pointers(samples[index], [tensor.nbytes for tensor in self._report.inputs], self._several),
+                _pointers(outputs[index], [tensor.nbytes for tensor in self._report.outputs], self._several),
                 arena.ctypes.data,
             )
             if status != 0:

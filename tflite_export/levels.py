@@ -6,18 +6,26 @@ its sign, so the levels belong to the channel, and a whole tensor may hold up to
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from tflite_export.graph import Graph, Tensor
+from tflite_export.graph import Graph, Op, Tensor
 
 # The dimension of the output channels in the weights of each operator that has weights.
-CHANNEL_AXES = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+CHANNEL_AXES = {
+    "CONV_2D": 0,
+    "DEPTHWISE_CONV_2D": 3,
+    "FULLY_CONNECTED": 0,
+    "TRANSPOSE_CONV": 0,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": 0,
+}
+# Which inputs are weights, where it is not input 1 alone.
+_WEIGHT_INPUTS = {"UNIDIRECTIONAL_SEQUENCE_LSTM": range(1, 9)}
 # Four planes take 6.4 bits in base 3; five would take as much as int8.
 MAXIMUM_PLANES = 4
+# More than any int8, and what stands for a level that is not there.
+_BEYOND = 999
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,36 +104,32 @@ def planes_of(weights: np.ndarray, axis: int) -> tuple[Levels, ...] | None:
     """
     moved = np.moveaxis(weights, axis, 0)
     rows = moved.reshape(len(moved), -1).astype(np.int16)
-    present = np.zeros((len(rows), 256), bool)
-    present[np.arange(len(rows))[:, None], rows + 128] = True
-    nonzero = present.copy()
-    nonzero[:, 128] = False
-    simple = nonzero.sum(1) <= 2
-    count = 1 if simple.all() else int(max(nonzero[~simple, 129:].sum(1).max(), nonzero[~simple, :128].sum(1).max()))
-    if count > MAXIMUM_PLANES:
-        return None
-    binary = bool((present.sum(1) <= 2).all())
-
-    plus, minus = np.zeros((2, count, len(rows)), np.int16)
-    codes = np.zeros((count, *rows.shape), np.int8)
-    for channel, row in enumerate(rows):
-        values = np.flatnonzero((present if binary else nonzero)[channel]) - 128
-        if simple[channel]:
-            # the greater value is `plus`; a single one is on the side of its sign
-            if len(values) and (len(values) > 1 or values[0] > 0):
-                plus[0, channel] = values[-1]
-            if len(values) and (len(values) > 1 or values[0] <= 0):
-                minus[0, channel] = values[0]
-            codes[0, channel] = np.where(row == plus[0, channel], 1, -1)
-            if not binary:
-                codes[0, channel][row == 0] = 0
-            continue
-        for plane, (low, high) in enumerate(pairwise([0, *values[values > 0]])):
-            plus[plane, channel] = high - low
-            codes[plane, channel][row >= high] = 1
-        for plane, (low, high) in enumerate(pairwise([0, *values[values < 0][::-1]])):
-            minus[plane, channel] = high - low
-            codes[plane, channel][row <= high] = -1
+    zero = rows == 0
+    most, least = rows.max(1), rows.min(1)
+    binary = bool(_holds_only(rows, most, least).all())
+    if not binary:  # the levels beside zero
+        most = np.where(zero, -_BEYOND, rows).max(1)
+        least = np.where(zero, _BEYOND, rows).min(1)
+        most, least = np.where(zero.all(1), 0, [most, least])
+    simple = (zero | _holds_only(rows, most, least)).all(1)
+    # the greater value is `plus`; a single one is on the side of its sign
+    several = most != least
+    plus, minus = np.zeros((2, MAXIMUM_PLANES, len(rows)), np.int16)
+    plus[0] = np.where(several | (most > 0), most, 0)
+    minus[0] = np.where(several | (least <= 0), least, 0)
+    codes = np.zeros((MAXIMUM_PLANES, *rows.shape), np.int8)
+    codes[0] = np.where(rows == plus[0][:, None], 1, -1)
+    if not binary:
+        codes[0][zero] = 0
+    count = 1
+    if not simple.all():
+        others = rows[~simple]
+        up, down = _thermometer(others), _thermometer(-others)
+        if up is None or down is None:
+            return None
+        plus[:, ~simple], minus[:, ~simple] = up[0], -down[0]
+        codes[:, ~simple] = up[1].astype(np.int8) - down[1]
+        count = int(max(np.count_nonzero(steps, axis=0).max() for steps in (up[0], down[0])))
     return tuple(
         Levels(
             bits=1 if binary else 2,
@@ -138,6 +142,26 @@ def planes_of(weights: np.ndarray, axis: int) -> tuple[Levels, ...] | None:
     )
 
 
+def _holds_only(rows: np.ndarray, most: np.ndarray, least: np.ndarray) -> np.ndarray:
+    return (rows == most[:, None]) | (rows == least[:, None])
+
+
+def _thermometer(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The positive levels of each row as steps, int16 of shape (planes, rows), and where the values reach them.
+
+    None if a row has more than `MAXIMUM_PLANES` positive levels.
+    """
+    steps = np.zeros((MAXIMUM_PLANES, len(rows)), np.int16)
+    reached = np.zeros((MAXIMUM_PLANES, *rows.shape), bool)
+    level = np.zeros(len(rows), np.int16)
+    for plane in range(MAXIMUM_PLANES):
+        above = np.where(rows > level[:, None], rows, _BEYOND).min(1)
+        steps[plane] = np.where(above < _BEYOND, above - level, 0)
+        reached[plane] = rows >= above[:, None]
+        level = above
+    return None if (rows > level[:, None]).any() else (steps, reached)
+
+
 def find_levels(graph: Graph) -> dict[int, Levels]:
     """The weight tensors of a graph that are ternary or binary.
 
@@ -145,8 +169,8 @@ def find_levels(graph: Graph) -> dict[int, Levels]:
         graph: of any int8 `.tflite` file.
 
     Returns:
-        Levels by the tensor's index, for the weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED. Int8 weights
-        with more values are not in it.
+        Levels by the tensor's index, for the weights of the operators in `CHANNEL_AXES`. Int8 weights with more values
+        are not in it.
 
     Example:
         >>> import keras, numpy as np
@@ -171,21 +195,28 @@ def find_planes(graph: Graph) -> dict[int, tuple[Levels, ...]]:
     """
     found: dict[int, tuple[Levels, ...]] = {}
     for op in graph.ops:
-        tensor = weights_of(op.name, op.inputs)
-        if tensor is None or tensor.index in found:
-            continue
-        assert tensor.data is not None
-        planes = planes_of(tensor.data, CHANNEL_AXES[op.name])
-        if planes is not None:
-            found[tensor.index] = planes
+        for tensor in weights_of(op):
+            if tensor.index in found:
+                continue
+            assert tensor.data is not None
+            planes = planes_of(tensor.data, CHANNEL_AXES[op.name])
+            if planes is not None:
+                found[tensor.index] = planes
     return found
 
 
-def weights_of(op_name: str, inputs: tuple[Tensor | None, ...]) -> Tensor | None:
-    """The int8 constant that is an operator's weights, or None."""
-    if op_name not in CHANNEL_AXES or len(inputs) < 2:
-        return None
-    tensor = inputs[1]
-    if tensor is None or tensor.data is None or tensor.dtype != "int8" or math.prod(tensor.shape) == 0:
-        return None
-    return tensor if len(tensor.shape) > CHANNEL_AXES[op_name] else None
+def weights_of(op: Op) -> list[Tensor]:
+    """The int8 constants that are an operator's weights."""
+    if op.name not in CHANNEL_AXES:
+        return []
+    indices = _WEIGHT_INPUTS.get(op.name, (1,))
+    tensors = [op.inputs[index] for index in indices if index < len(op.inputs)]
+    return [
+        tensor
+        for tensor in tensors
+        if tensor is not None
+        and tensor.data is not None
+        and tensor.dtype == "int8"
+        and tensor.size > 0
+        and len(tensor.shape) > CHANNEL_AXES[op.name]
+    ]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tflite_export import c_source
+from tflite_export.arena_limit import plan_within
+from tflite_export.core_sizes import check_cores, measure_core
+from tflite_export.costs import layer_reports, variants
 from tflite_export.errors import ExportError
-from tflite_export.files import write_files
+from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
-from tflite_export.kernel_call import Constant, KernelCall, distinct_constants
-from tflite_export.levels import CHANNEL_AXES
+from tflite_export.kernel_call import KernelCall
 from tflite_export.lowering import check_interface, lower
-from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
+from tflite_export.memory import MemoryPlan
 from tflite_export.micro_sources import micro_dir
-from tflite_export.report import REPORT_FILE, ExportReport, Interface, LayerReport
+from tflite_export.report import PAGE_FILE, REPORT_FILE, CoreReport, ExportReport, Interface
 from tflite_export.targets import PACK_TARGETS
 from tflite_export.version import version
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 TARGETS = ("int8", *PACK_TARGETS, "c")
 DEFAULT_TARGETS = ("int8", "c")
+DEFAULT_CORES = ("cortex-m4",)
 # The folder of the kernel library beside the generated source.
 RUNTIME_FOLDER = "tern"
 
@@ -37,6 +40,8 @@ def export(
     calibration: np.ndarray | Sequence[np.ndarray] | None = None,
     targets: str | Sequence[str] = DEFAULT_TARGETS,
     name: str = "model",
+    arena_limit: int | None = None,
+    cores: str | Sequence[str] = DEFAULT_CORES,
 ) -> ExportReport:
     """Export a model to a folder.
 
@@ -44,17 +49,20 @@ def export(
         model: a Keras model, or an int8 `.tflite` as bytes or as a path.
         out_dir: made if missing; files of an earlier export of the same name are replaced.
         calibration: for a Keras model, see `convert`; for a `.tflite` None.
-        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array) and "c"
-            (`NAME.c`, `NAME.h`, and the kernel library in `tern/`). The `.tflite` is always kept: it is what the other
-            artefacts are verified against.
+        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array), "custom"
+            (`NAME_custom.tflite`, with packed weights) and "c" (`NAME.c`, `NAME.h`, and the kernel library in `tern/`).
+            The `.tflite` is always kept: it is what the other artefacts are verified against.
         name: prefix of the files and of the C names.
+        arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
+        cores: names of `tflite_export.boards.CORES` to compile the C for, once, so that the report can say what it
+            takes there; the empty tuple: none. Where no compiler for a core is installed the report says so.
 
     Returns:
-        The report, also written as `report.json`.
+        The report, also written as `report.json` and as the page `report.html`.
 
     Raises:
-        ExportError: if the model cannot be converted or an operator is not supported, or the folder not be written.
-            Nothing is written then.
+        ExportError: if the model cannot be converted or an operator is not supported, if no arena is within the limit,
+            or if the folder cannot be written. Nothing is written then.
 
     Example:
         >>> import keras, numpy as np, tempfile
@@ -70,6 +78,7 @@ def export(
     unknown = [target for target in targets if target not in TARGETS]
     if unknown or not targets:
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
+    cores = check_cores([cores] if isinstance(cores, str) else cores)
     tflite = _tflite(model, calibration)
     graph = Graph.read(tflite)
     check_interface(graph)
@@ -80,38 +89,53 @@ def export(
     for target in (target for target in PACK_TARGETS if target in targets):
         files[packed_file(name, target)] = PACK_TARGETS[target].pack(tflite).tflite
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
+    calls: list[KernelCall] = []
     if "c" in targets:
-        plan = plan_memory(graph, lower(graph))
+        calls = lower(graph)
+        plan = plan_within(graph, calls, arena_limit)
         files |= _c_files(tflite, graph, plan, name)
+    measured, notes = _measure(files, name, cores) if "c" in targets else ((), ())
     report = ExportReport(
         folder=Path(out_dir),
         name=name,
+        version=version(),
         targets=tuple(target for target in TARGETS if target in targets),
         inputs=tuple(map(Interface.of, graph.inputs)),
         outputs=tuple(map(Interface.of, graph.outputs)),
         tflite_bytes=len(tflite),
         arena_bytes=plan.arena_bytes,
         arena_lower_bound=plan.lower_bound,
-        layers=tuple(map(_layer, plan.calls, distinct_constants(plan.calls))),
-        files=(*files, REPORT_FILE),
+        arena_proved_optimal=plan.proved_optimal,
+        arena_peak=plan.peak,
+        buffers=plan.buffers,
+        layers=layer_reports(plan),
+        variants=variants(graph, calls, plan) if "c" in targets else (),
+        cores=measured,
+        benchmarks=(),
+        notes=notes,
+        files=(*files, REPORT_FILE, PAGE_FILE),
     )
-    write_files(report.folder, {**files, REPORT_FILE: report.json()})
+    write_files(report.folder, {**files, REPORT_FILE: report.json(), PAGE_FILE: report.html()})
     return report
 
 
-def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "model") -> list[Path]:
+def generate_c(
+    tflite: bytes | str | Path, out_dir: str | Path, name: str = "model", arena_limit: int | None = None
+) -> list[Path]:
     """Write `NAME.c`, `NAME.h` and the kernel library that they call.
 
     Args:
         tflite: an int8 `.tflite` file's content, or its path.
         out_dir: made if missing.
         name: prefix of the files and of every C name.
+        arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
 
     Returns:
         The files written: the source, the header, and `tern/` with the library's sources of the same version.
 
     Raises:
-        ExportError: if an operator is not supported (all of them are named), or the folder cannot be written.
+        ExportError: if an operator is not supported (all of them are named), if no arena is within the limit, or if
+            the folder cannot be written.
 
     Example:
         >>> import keras, numpy as np, tempfile
@@ -124,7 +148,7 @@ def generate_c(tflite: bytes | str | Path, out_dir: str | Path, name: str = "mod
     c_source.check_name(name)
     tflite = _tflite(tflite, None)
     graph = Graph.read(tflite)
-    return write_files(Path(out_dir), _c_files(tflite, graph, plan_memory(graph, lower(graph)), name))
+    return write_files(Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph), arena_limit), name))
 
 
 def packed_file(name: str, target: str) -> str:
@@ -160,17 +184,25 @@ def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None) -
     if isinstance(model, bytes | bytearray | str | Path):
         if calibration is not None:
             raise ExportError("a .tflite is calibrated already: leave the calibration data out")
-        if isinstance(model, bytes | bytearray):
-            return bytes(model)
-        try:
-            return Path(model).read_bytes()
-        except OSError as error:
-            raise ExportError(f"cannot read {model}: {error.strerror}") from error
+        return bytes(model) if isinstance(model, bytes | bytearray) else read_file(Path(model))
     if calibration is None:
         raise ExportError("a Keras model needs calibration data: 100 to 500 real samples, scaled as in training")
     from tflite_export.conversion import convert  # loads Keras and TensorFlow: seconds that a .tflite does not need
 
     return convert(model, calibration)
+
+
+def _measure(
+    files: Mapping[str, bytes | str], name: str, cores: Sequence[str]
+) -> tuple[tuple[CoreReport, ...], tuple[str, ...]]:
+    source = {file: content for file in (f"{name}.c", f"{name}.h") if isinstance(content := files[file], str)}
+    measured, notes = [], []
+    for core in cores:
+        try:
+            measured.append(measure_core(source, name, core))
+        except ExportError as error:
+            notes.append(f"code and stack on the {core} are not measured: {str(error).splitlines()[0]}")
+    return tuple(measured), tuple(notes)
 
 
 def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[str, bytes | str]:
@@ -186,26 +218,3 @@ def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[s
 def _origin(tflite: bytes, name: str) -> str:
     digest = hashlib.sha256(tflite).hexdigest()[:16]
     return f"Generated by tern-keras {version()} from {name}.tflite (sha256 {digest}...). Do not edit."
-
-
-def _layer(call: KernelCall, constants: Sequence[Constant]) -> LayerReport:
-    weight_bytes = sum(c.data.nbytes for c in constants if c.role in ("weights", "steps", "plus", "minus"))
-    constant_bytes = sum(c.data.nbytes for c in constants) - weight_bytes
-    macs, density = 0, None
-    weights = call.op.inputs[1] if call.weight_format else None
-    if weights is not None and weights.data is not None:
-        channels = weights.shape[CHANNEL_AXES[call.op.name]]
-        macs = call.output.size * (weights.size // channels)
-        density = float(np.count_nonzero(weights.data) / weights.size)
-    return LayerReport(
-        op=call.op.name,
-        name=call.output.name,
-        kernel=call.function,
-        weights=call.weight_format,
-        input_shape=call.inputs[0].shape,
-        output_shape=call.output.shape,
-        macs=macs,
-        density=density,
-        weight_bytes=weight_bytes,
-        constant_bytes=constant_bytes + sum(tensor.size for tensor in tensors_in_flash([call])),
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -17,15 +18,18 @@ class Reference:
 
     Args:
         tflite: content of a `.tflite` file with int8 inputs and outputs and a batch of one.
+        delegates: what runs the operators that are not TFLite's own.
 
     Raises:
         ExportError: if LiteRT refuses the file.
     """
 
-    def __init__(self, tflite: bytes) -> None:
+    def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:
             self._interpreter = Interpreter(
-                model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+                model_content=tflite,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_delegates=list(delegates),
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -34,7 +38,7 @@ class Reference:
         self._outputs = self._interpreter.get_output_details()
 
     def __call__(self, samples: np.ndarray, progress: Callable[[int], None] | None = None) -> np.ndarray:
-        """Run samples.
+        """Run samples, each from a state of zero.
 
         Args:
             samples: int8, shape (samples, bytes): a row is all inputs of a sample, one after the other.
@@ -43,13 +47,17 @@ class Reference:
         Returns:
             int8, shape (samples, bytes): a row is all outputs, one after the other.
         """
-        splits = np.cumsum([np.prod(detail["shape"]) for detail in self._inputs])[:-1]
+        sizes = [np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize for detail in self._inputs]
+        splits = np.cumsum(sizes)[:-1]
         rows = []
         for count, sample in enumerate(samples, 1):
+            self._interpreter.reset_all_variables()
             for detail, values in zip(self._inputs, np.split(sample, splits), strict=True):
-                self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+                self._interpreter.set_tensor(detail["index"], values.view(detail["dtype"]).reshape(detail["shape"]))
             self._interpreter.invoke()
-            rows.append([self._interpreter.get_tensor(detail["index"]).ravel() for detail in self._outputs])
+            rows.append(
+                [self._interpreter.get_tensor(detail["index"]).ravel().view(np.int8) for detail in self._outputs]
+            )
             if progress is not None:
                 progress(count)
         return np.array([np.concatenate(row) for row in rows], np.int8)

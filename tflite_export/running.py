@@ -18,7 +18,14 @@ from tflite_export.errors import ExportError
 from tflite_export.firmware import ModelInterface, build_firmware
 from tflite_export.host import c_sources, include_dirs
 from tflite_export.report import ExportReport
-from tflite_export.verification import accuracy, check_labels, count_different, quantize_inputs, reference_outputs
+from tflite_export.verification import (
+    accuracy,
+    check_labels,
+    count_different,
+    quantize_inputs,
+    real_outputs,
+    reference_outputs,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +56,10 @@ class BoardRun:
 
     def real_outputs(self) -> list[np.ndarray]:
         """The outputs as real numbers, float32, one array of shape (samples, *output shape) an output."""
-        splits = np.cumsum([tensor.size for tensor in self.report.outputs])[:-1]
-        return [
-            ((rows.astype(np.float32) - tensor.zero_point) * np.float32(tensor.scale)).reshape(-1, *tensor.shape[1:])
-            for rows, tensor in zip(np.split(self.outputs, splits, axis=1), self.report.outputs, strict=True)
-        ]
+        return real_outputs(self.report, self.outputs)
 
     def save(self, path: Path) -> None:
-        """Write the outputs: `q` as int8, `y0`, `y1`, ... as real numbers.
+        """Write the outputs: `q` as the bytes of all of them, `y0`, `y1`, ... as real numbers.
 
         Raises:
             ExportError: if the file cannot be written.
@@ -120,12 +123,7 @@ def run(
     """
     samples = quantize_inputs(report, x)
     check_labels(report, y, len(samples))
-    interface = ModelInterface(
-        report.name,
-        tuple(tensor.size for tensor in report.inputs),
-        tuple(tensor.size for tensor in report.outputs),
-        report.arena_bytes,
-    )
+    interface = model_interface(report)
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / f"{report.name}.elf"
         firmware = build_firmware(c_sources(report), include_dirs(report), get_board(board), interface, image, compiler)
@@ -140,4 +138,14 @@ def run(
         accuracy=accuracy(report, result.outputs, y),
         instructions=result.instructions,
         sizes=firmware.model_sizes,
+    )
+
+
+def model_interface(report: ExportReport) -> ModelInterface:
+    """How the generated C of an export is called."""
+    return ModelInterface(
+        report.name,
+        tuple(tensor.nbytes for tensor in report.inputs),
+        tuple(tensor.nbytes for tensor in report.outputs),
+        report.arena_bytes,
     )

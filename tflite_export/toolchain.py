@@ -6,7 +6,9 @@ with its run-time library and linker, and needs nothing but pip.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -94,6 +96,10 @@ class Toolchain:
     compile_flags: tuple[str, ...]
     libraries: tuple[str, ...]
 
+    def version(self) -> str:
+        """Which compiler it is, such as `"gcc 12.2.1"`."""
+        return _version(self.name, self.command)
+
     def compile(
         self, source: Path, target: Path, include_dirs: Sequence[Path] = (), flags: Sequence[str] = ("-O2",)
     ) -> None:
@@ -135,6 +141,13 @@ class Toolchain:
         """
         flags = ("-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{entry}")
         run([*self.command, *flags, *objects, "-o", target])
+
+
+@functools.cache
+def _version(name: str, command: tuple[str, ...]) -> str:
+    number = re.search(r"\d+\.\d+(\.\d+)?", run([*command, "-dumpversion" if name == "gcc" else "--version"]))
+    program = "gcc" if name == "gcc" else "zig clang"
+    return f"{program} {number[0]}" if number else program
 
 
 def find_toolchain(core: Core, compiler: str | None = None) -> Toolchain:

@@ -98,7 +98,7 @@ def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.nda
 
 
 def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
-    """Real samples as the model's int8 inputs.
+    """Real samples as the bytes of the model's inputs.
 
     Args:
         report: of the export.
@@ -139,7 +139,17 @@ def count_different(outputs: np.ndarray, expected: np.ndarray) -> int:
 def accuracy(report: ExportReport, outputs: np.ndarray, y: np.ndarray | None) -> float | None:
     """The fraction of samples whose largest output is their label; None without labels."""
     check_labels(report, y, len(outputs))
-    return None if y is None else float(np.mean(np.argmax(outputs, axis=1) == np.asarray(y)))
+    if y is None:
+        return None
+    (real,) = real_outputs(report, outputs)
+    return float(np.mean(np.argmax(real.reshape(len(real), -1), axis=1) == np.asarray(y)))
+
+
+def real_outputs(report: ExportReport, outputs: np.ndarray) -> list[np.ndarray]:
+    """Bytes of all outputs, int8 of shape (samples, bytes), as float32, one array of shape (samples, ...) an output."""
+    splits = np.cumsum([tensor.nbytes for tensor in report.outputs])[:-1]
+    parts = np.split(outputs, splits, axis=1)
+    return [tensor.dequantize(rows) for rows, tensor in zip(parts, report.outputs, strict=True)]
 
 
 def check_labels(report: ExportReport, y: np.ndarray | None, samples: int) -> None:

@@ -1,6 +1,6 @@
 /* tern.h - int8 inference with ternary, binary and int8 weights on microcontrollers.
  *
- * C99, integers only. No malloc, no stdio, no global that is written: every function is re-entrant.
+ * C99, integers only (but for tern_quantize.h). No malloc, no stdio, no global that is written: every function is re-entrant.
  * Tensors are int8 in NHWC order with a batch of one, as TFLite has them: real = scale * (q - zero point).
  * Every function computes exactly what TFLite's reference kernel computes for the same int8 model.
  *
@@ -17,7 +17,9 @@
 #include "tern_copy.h"
 #include "tern_elementwise.h"
 #include "tern_fully_connected.h"
+#include "tern_lstm.h"
 #include "tern_pool.h"
+#include "tern_quantize.h"
 #include "tern_types.h"
 
 #endif

@@ -60,7 +60,9 @@ tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t
 int32_t tern_conv2d_gaps_scratch_bytes(const tern_conv2d_gaps_params *params);
 
 /* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
- * channel c / (output.channels / input.channels). */
+ * channel c / (output.channels / input.channels). With as many channels in as out, without padding before
+ * the input (pad_top and pad_left are 0) and with an output that is no wider, it may start in the input's place:
+ * no window starts before the place of its output. */
 typedef struct {
     tern_shape input, output;
     tern_window window;
@@ -76,6 +78,25 @@ tern_status tern_depthwise_conv2d_ternary_ref(const tern_depthwise_conv2d_params
 tern_status tern_depthwise_conv2d_base3_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                             int8_t *output);
 tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                             int8_t *output);
+
+/* TRANSPOSE_CONV. The window slides over the output: tap k of input position i adds to output position
+ * i * stride - pad + k. Dilations are 1. The weights are those of CONV_2D, a row an output channel. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    tern_weights weights;
+    tern_requantization requantization;
+} tern_transpose_conv2d_params;
+
+tern_status tern_transpose_conv2d_int8_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                           int8_t *output);
+tern_status tern_transpose_conv2d_ternary_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                              int8_t *output);
+tern_status tern_transpose_conv2d_base3_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
+                                            int8_t *output);
+tern_status tern_transpose_conv2d_binary_ref(const tern_transpose_conv2d_params *params, const int8_t *input,
                                              int8_t *output);
 
 #ifdef __cplusplus

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* ADD of two tensors, either of which may be broadcast: a dimension of 1 is repeated. */
+/* ADD of two tensors, either of which may be broadcast: a dimension of 1 is repeated. The output may lie in the
+ * place of an input that is not broadcast. */
 typedef struct {
     int32_t shape[TERN_MAX_RANK];                   /* of the output */
     int32_t strides[2][TERN_MAX_RANK];              /* of each input, in elements; 0 where it is broadcast */
@@ -19,6 +20,46 @@ typedef struct {
 
 tern_status tern_add_ref(const tern_add_params *params, const int8_t *input0, const int8_t *input1,
                          int8_t *output);
+
+/* SUB: input 0 less input 1. Parameters as of ADD. */
+tern_status tern_sub_ref(const tern_add_params *params, const int8_t *input0, const int8_t *input1,
+                         int8_t *output);
+
+/* MUL, broadcast as ADD is. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];      /* of the output */
+    int32_t strides[2][TERN_MAX_RANK]; /* of each input, in elements; 0 where it is broadcast */
+    int32_t zero_point[2];
+    int32_t output_zero_point, multiplier, shift, minimum, maximum;
+} tern_mul_params;
+
+tern_status tern_mul_ref(const tern_mul_params *params, const int8_t *input0, const int8_t *input1,
+                         int8_t *output);
+
+/* PRELU: input 1 holds the slopes of negative inputs, broadcast as ADD does. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];      /* of the output */
+    int32_t strides[2][TERN_MAX_RANK]; /* of each input, in elements; 0 where it is broadcast */
+    int32_t zero_point[2];
+    int32_t output_zero_point;
+    int32_t multiplier[2], shift[2]; /* of positive inputs, and of the products of negative ones */
+} tern_prelu_params;
+
+tern_status tern_prelu_ref(const tern_prelu_params *params, const int8_t *input, const int8_t *slopes,
+                           int8_t *output);
+
+/* MAXIMUM and MINIMUM of two tensors of one quantisation, broadcast as ADD does. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];      /* of the output */
+    int32_t strides[2][TERN_MAX_RANK]; /* of each input, in elements; 0 where it is broadcast */
+} tern_choice_params;
+
+tern_status tern_maximum_ref(const tern_choice_params *params, const int8_t *input0, const int8_t *input1,
+                             int8_t *output);
+tern_status tern_minimum_ref(const tern_choice_params *params, const int8_t *input0, const int8_t *input1,
+                             int8_t *output);
+
+/* In all of these the output may be an input that is not broadcast. */
 
 #ifdef __cplusplus
 }

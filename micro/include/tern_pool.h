@@ -9,7 +9,8 @@ extern "C" {
 #endif
 
 /* MAX_POOL_2D and AVERAGE_POOL_2D. Padded positions do not count, and no window may see nothing else.
- * The scales of input and output are the same. */
+ * The scales of input and output are the same. Without padding before the input (pad_top and pad_left are 0) the
+ * output may start in the input's place: no window starts before the place of its output. */
 typedef struct {
     tern_shape input, output;
     tern_window window; /* dilations are 1 */
@@ -20,7 +21,8 @@ tern_status tern_max_pool2d_ref(const tern_pool2d_params *params, const int8_t *
 tern_status tern_average_pool2d_ref(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
 
 /* MEAN over the dimensions marked in `reduced`; multiplier and shift hold scale(input) / scale(output)
- * divided by the number of values that each mean is of. */
+ * divided by the number of values that each mean is of. The output may start in the input's place: no mean is
+ * of values before its own place. */
 typedef struct {
     int32_t shape[TERN_MAX_RANK];   /* of the input */
     uint8_t reduced[TERN_MAX_RANK]; /* 1 where a dimension is averaged over */
@@ -29,6 +31,15 @@ typedef struct {
 } tern_mean_params;
 
 tern_status tern_mean_ref(const tern_mean_params *params, const int8_t *input, int8_t *output);
+
+/* REDUCE_MAX and REDUCE_MIN over the dimensions marked in `reduced`. */
+typedef struct {
+    int32_t shape[TERN_MAX_RANK];   /* of the input */
+    uint8_t reduced[TERN_MAX_RANK]; /* 1 where only the extreme of a dimension is kept */
+} tern_reduce_params;
+
+tern_status tern_reduce_max_ref(const tern_reduce_params *params, const int8_t *input, int8_t *output);
+tern_status tern_reduce_min_ref(const tern_reduce_params *params, const int8_t *input, int8_t *output);
 
 #ifdef __cplusplus
 }

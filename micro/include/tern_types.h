@@ -45,6 +45,14 @@ typedef struct {
     int32_t residual_planes;    /* 0 where one plane holds the whole weights */
 } tern_weights;
 
+/* The format of weights, for operators whose weights are in several. */
+typedef enum {
+    TERN_FORMAT_INT8 = 0,
+    TERN_FORMAT_TERNARY = 1,
+    TERN_FORMAT_BASE3 = 2,
+    TERN_FORMAT_BINARY = 3
+} tern_weight_format;
+
 /* From an int32 sum to an int8 output: add the bias, multiply by multiplier * 2^(shift - 31) with TFLite's
  * two roundings, add the zero point, clamp. */
 typedef struct {

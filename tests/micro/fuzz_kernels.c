@@ -45,7 +45,7 @@ static bool one_in(int32_t n) {
 
 /* ---- blocks ---- */
 
-#define MAXIMUM_BLOCKS 16
+#define MAXIMUM_BLOCKS 32
 static void *blocks[MAXIMUM_BLOCKS];
 static int block_count;
 
@@ -328,6 +328,23 @@ static tern_status call_mean(bool hostile) {
     return tern_mean_ref(&p, input, output);
 }
 
+/* Two inputs, dimensions of either broadcast by chance, in blocks of their own size. */
+static void random_pair(const int32_t *shape, int32_t strides[2][TERN_MAX_RANK], int8_t *inputs[2]) {
+    for (int i = 0; i < 2; i++) {
+        int32_t size = 1;
+        for (int d = TERN_MAX_RANK - 1; d >= 0; d--) {
+            const bool broadcast = one_in(3);
+            strides[i][d] = broadcast ? 0 : size;
+            size *= broadcast ? 1 : shape[d];
+        }
+        inputs[i] = block(size);
+    }
+}
+
+static int64_t product(const int32_t *shape) {
+    return (int64_t)shape[0] * shape[1] * shape[2] * shape[3];
+}
+
 static tern_status call_add(bool hostile) {
     tern_add_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
                          {{0, 0, 0, 0}, {0, 0, 0, 0}},
@@ -342,19 +359,88 @@ static tern_status call_add(bool hostile) {
                          0};
     random_clamp(&p.minimum, &p.maximum);
     int8_t *inputs[2];
-    for (int i = 0; i < 2; i++) {
-        int32_t size = 1;
-        for (int d = TERN_MAX_RANK - 1; d >= 0; d--) {
-            const bool broadcast = one_in(3);
-            p.strides[i][d] = broadcast ? 0 : size;
-            size *= broadcast ? 1 : p.shape[d];
-        }
-        inputs[i] = block(size);
-    }
-    int8_t *output = block((int64_t)p.shape[0] * p.shape[1] * p.shape[2] * p.shape[3]);
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
     if (hostile)
         spoil_value(p.zero_point, 2), spoil_value(&p.left_shift, 6);
-    return tern_add_ref(&p, inputs[0], inputs[1], output);
+    return (one_in(2) ? tern_add_ref : tern_sub_ref)(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_mul(bool hostile) {
+    tern_mul_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                         {{0, 0, 0, 0}, {0, 0, 0, 0}},
+                         {between(-128, 127), between(-128, 127)},
+                         between(-128, 127),
+                         between(0, INT32_MAX),
+                         between(-31, 30),
+                         0,
+                         0};
+    random_clamp(&p.minimum, &p.maximum);
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_value(p.zero_point, 2), spoil_value(&p.output_zero_point, 5);
+    return tern_mul_ref(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_prelu(bool hostile) {
+    tern_prelu_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                           {{0, 0, 0, 0}, {0, 0, 0, 0}},
+                           {between(-128, 127), between(-128, 127)},
+                           between(-128, 127),
+                           {between(0, INT32_MAX), between(0, INT32_MAX)},
+                           {between(-31, 30), between(-31, 30)}};
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_value(p.zero_point, 2), spoil_value(p.shift, 2);
+    return tern_prelu_ref(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_choice(bool hostile) {
+    tern_choice_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
+                            {{0, 0, 0, 0}, {0, 0, 0, 0}}};
+    int8_t *inputs[2];
+    random_pair(p.shape, p.strides, inputs);
+    int8_t *output = block(product(p.shape));
+    if (hostile)
+        spoil_size(p.shape, TERN_MAX_RANK);
+    return (one_in(2) ? tern_maximum_ref : tern_minimum_ref)(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_reduce(bool hostile) {
+    tern_reduce_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)}, {0, 0, 0, 0}};
+    int64_t kept = 1;
+    for (int i = 0; i < TERN_MAX_RANK; i++) {
+        p.reduced[i] = (uint8_t)between(0, 1);
+        kept *= p.reduced[i] ? 1 : p.shape[i];
+    }
+    const int8_t *input = block(product(p.shape));
+    int8_t *output = block(kept);
+    if (hostile)
+        spoil_size(p.shape, TERN_MAX_RANK);
+    return (one_in(2) ? tern_reduce_max_ref : tern_reduce_min_ref)(&p, input, output);
+}
+
+static tern_status call_table(bool hostile) {
+    const tern_table_params p = {hostile ? not_sizes[between(0, 5)] : between(1, 99), block(256)};
+    const void *input = block(p.size);
+    void *output = block(p.size);
+    return tern_table_ref(&p, input, output);
+}
+
+static tern_status call_quantize(bool hostile) {
+    static const int32_t lowest[] = {-128, 0, -32768}, highest[] = {127, 255, 32767};
+    tern_quantize_params p = {between(1, 40), between(TERN_INT8, TERN_INT16), 0,
+                              (float)next() / 65536.0f + 1e-6f};
+    p.zero_point = between(lowest[p.type], highest[p.type]);
+    float *floats = block(p.size * (int64_t)sizeof *floats);
+    void *integers = block(p.size * (p.type == TERN_INT16 ? 2 : 1));
+    if (hostile)
+        spoil_value(&p.zero_point, 1);
+    return one_in(2) ? tern_quantize_ref(&p, floats, integers) : tern_dequantize_ref(&p, integers, floats);
 }
 
 static tern_status call_softmax(bool hostile) {
@@ -367,16 +453,126 @@ static tern_status call_softmax(bool hostile) {
     return tern_softmax_ref(&p, input, output);
 }
 
-static tern_status call_reshape(bool hostile) {
-    const tern_reshape_params p = {hostile ? not_sizes[between(0, 5)] : between(1, 99)};
-    const int8_t *input = block(p.size);
-    int8_t *output = block(p.size);
-    return tern_reshape_ref(&p, input, output);
+/* A copy between blocks that hold just what the strides reach. */
+static tern_status call_copy(bool hostile) {
+    tern_copy_params p = {between(1, 8), {1, 1, 1, 1, 1, 1}, {0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0}, 0, 0};
+    int32_t sizes[2] = {1, 1};
+    for (int i = TERN_COPY_RANK - 1; i >= 0; i--) {
+        p.shape[i] = between(1, 3);
+        const int32_t from = between(-1, 1) * sizes[0], to = one_in(3) ? -sizes[1] : sizes[1];
+        p.input_strides[i] = from;
+        p.output_strides[i] = to;
+        p.input_offset += from < 0 ? -from * (p.shape[i] - 1) : 0;
+        p.output_offset += to < 0 ? -to * (p.shape[i] - 1) : 0;
+        sizes[0] *= p.shape[i];
+        sizes[1] *= p.shape[i];
+    }
+    const void *input = block((int64_t)sizes[0] * p.element_bytes);
+    void *output = block((int64_t)sizes[1] * p.element_bytes);
+    if (hostile && one_in(2))
+        spoil_size(p.shape, TERN_COPY_RANK);
+    else if (hostile)
+        p.output_offset = between(INT32_MIN, -1);
+    return tern_copy_ref(&p, input, output);
+}
+
+static tern_status call_pad(bool hostile) {
+    tern_pad_params p = {{1, 1, 1, 1}, {1, 1, 1, 1}, {0, 0, 0, 0}, between(-128, 127)};
+    int64_t sizes[2] = {1, 1};
+    for (int i = 0; i < TERN_MAX_RANK; i++) {
+        p.input[i] = between(1, 5);
+        p.before[i] = between(0, 2);
+        p.output[i] = p.input[i] + p.before[i] + between(0, 2);
+        sizes[0] *= p.input[i];
+        sizes[1] *= p.output[i];
+    }
+    const int8_t *input = block(sizes[0]);
+    int8_t *output = block(sizes[1]);
+    if (hostile && one_in(2))
+        spoil_size(one_in(2) ? p.input : p.output, TERN_MAX_RANK);
+    else if (hostile)
+        p.before[between(0, 3)] = one_in(2) ? -between(1, INT32_MAX) : between(5, INT32_MAX);
+    return tern_pad_ref(&p, input, output);
+}
+
+static tern_status call_pick(bool hostile) {
+    tern_pick_params p = {random_shape(), between(1, 9), between(1, 9), NULL, NULL};
+    int32_t *rows = block(p.output_height * (int64_t)sizeof *rows);
+    int32_t *columns = block(p.output_width * (int64_t)sizeof *columns);
+    for (int32_t i = 0; i < p.output_height; i++)
+        rows[i] = between(0, p.input.height - 1);
+    for (int32_t i = 0; i < p.output_width; i++)
+        columns[i] = between(0, p.input.width - 1);
+    p.rows = rows;
+    p.columns = columns;
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block((int64_t)p.output_height * p.output_width * p.input.channels);
+    if (hostile && one_in(2))
+        spoil_size(&p.input.height, 5);
+    else if (hostile)
+        spoil_value(one_in(2) ? rows : columns, 1);
+    return tern_pick_ref(&p, input, output);
+}
+
+typedef tern_status transposed(const tern_transpose_conv2d_params *, const int8_t *, int8_t *);
+static transposed *const transposeds[] = {tern_transpose_conv2d_int8_ref, tern_transpose_conv2d_ternary_ref,
+                                          tern_transpose_conv2d_base3_ref, tern_transpose_conv2d_binary_ref};
+
+static tern_status call_transpose_conv2d(bool hostile) {
+    const int32_t format = between(INT8, BINARY);
+    tern_transpose_conv2d_params p = {random_shape(),     random_shape(),        random_window(),
+                                      between(-128, 127), {NULL, NULL, NULL, 0}, {NULL, NULL, NULL, 0, 0, 0}};
+    p.window.dilation_height = p.window.dilation_width = 1;
+    p.weights =
+        random_weights(format, p.output.channels,
+                       (int64_t)p.window.height * p.window.width * p.input.channels, p.output.channels);
+    p.requantization = random_requantization(p.output.channels);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return transposeds[format](&p, input, output);
+}
+
+static tern_lstm_matrix random_lstm_matrix(int32_t units, int32_t length) {
+    const int32_t format = between(INT8, BINARY);
+    const tern_lstm_matrix matrix = {format, random_weights(format, units, length, units),
+                                     between(0, INT32_MAX), between(-31, 30)};
+    return matrix;
+}
+
+static tern_status call_lstm(bool hostile) {
+    tern_lstm_params p;
+    memset(&p, 0, sizeof p);
+    p.steps = between(1, 5), p.inputs = between(1, 20), p.units = between(1, 12);
+    p.input_zero_point = between(-128, 127), p.state_zero_point = between(-128, 127);
+    p.cell_fraction = between(9, 15), p.cell_clip = one_in(2) ? 0 : between(0, INT16_MAX);
+    p.hidden_multiplier = between(0, INT32_MAX), p.hidden_shift = between(-31, 30);
+    p.hidden_zero_point = between(-128, 127);
+    tern_lstm_gate *const gates[] = {&p.input_gate, &p.forget_gate, &p.cell_gate, &p.output_gate};
+    for (int i = 0; i < 4; i++) {
+        gates[i]->input = random_lstm_matrix(p.units, p.inputs);
+        gates[i]->recurrent = random_lstm_matrix(p.units, p.units);
+        gates[i]->bias = block(p.units * (int64_t)sizeof(int32_t));
+    }
+    const int8_t *input = block((int64_t)p.steps * p.inputs);
+    int8_t *output = block((int64_t)p.steps * p.units);
+    void *scratch = block(tern_lstm_ref_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.steps, 3);
+    else if (hostile && one_in(2))
+        spoil_value(&p.cell_fraction, 5);
+    else if (hostile)
+        gates[between(0, 3)]->input.format = not_sizes[between(0, 4)];
+    return tern_lstm_ref(&p, input, output, scratch);
 }
 
 typedef tern_status call(bool hostile);
-static call *const calls[] = {call_conv2d, call_conv2d_gaps, call_depthwise, call_fully_connected, call_pool,
-                              call_mean,   call_add,         call_softmax,   call_reshape};
+static call *const calls[] = {call_conv2d, call_conv2d_gaps, call_depthwise, call_fully_connected,
+                              call_pool,   call_mean,        call_add,       call_softmax,
+                              call_copy,   call_pad,         call_pick,      call_transpose_conv2d,
+                              call_mul,    call_prelu,       call_choice,    call_reduce,
+                              call_table,  call_quantize,    call_lstm};
 
 #ifdef LIBFUZZER
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from ctypes import POINTER, Structure, byref, c_int8, c_int32, c_uint8, c_void_p
+from ctypes import POINTER, Structure, byref, c_float, c_int8, c_int32, c_uint8, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +139,87 @@ class AddParams(Structure):
     ]  # fmt: skip
 
 
-class ReshapeParams(Structure):
-    _fields_ = [("size", c_int32)]
+Six = c_int32 * 6
+
+
+class MulParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("strides", Dimensions * 2),
+        ("zero_point", Pair),
+        *((name, c_int32) for name in ("output_zero_point", "multiplier", "shift", "minimum", "maximum")),
+    ]
+
+
+class PreluParams(Structure):
+    _fields_ = [
+        ("shape", Dimensions),
+        ("strides", Dimensions * 2),
+        ("zero_point", Pair),
+        ("output_zero_point", c_int32),
+        ("multiplier", Pair),
+        ("shift", Pair),
+    ]
+
+
+class ChoiceParams(Structure):
+    _fields_ = [("shape", Dimensions), ("strides", Dimensions * 2)]
+
+
+class ReduceParams(Structure):
+    _fields_ = [("shape", Dimensions), ("reduced", c_uint8 * 4)]
+
+
+class TableParams(Structure):
+    _fields_ = [("size", c_int32), ("table", c_void_p)]
+
+
+class QuantizeParams(Structure):
+    _fields_ = [*((name, c_int32) for name in ("size", "type", "zero_point")), ("scale", c_float)]
+
+
+class CopyParams(Structure):
+    _fields_ = [
+        ("element_bytes", c_int32),
+        *((name, Six) for name in ("shape", "input_strides", "output_strides")),
+        ("input_offset", c_int32),
+        ("output_offset", c_int32),
+    ]
+
+
+class PadParams(Structure):
+    _fields_ = [*((name, Dimensions) for name in ("input", "output", "before")), ("value", c_int32)]
+
+
+class PickParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output_height", c_int32),
+        ("output_width", c_int32),
+        ("rows", c_void_p),
+        ("columns", c_void_p),
+    ]
+
+
+class TransposeConv2dParams(Structure):
+    _fields_ = DepthwiseConv2dParams._fields_
+
+
+class LstmMatrix(Structure):
+    _fields_ = [("format", c_int32), ("weights", Weights), ("multiplier", c_int32), ("shift", c_int32)]
+
+
+class LstmGate(Structure):
+    _fields_ = [("input", LstmMatrix), ("recurrent", LstmMatrix), ("bias", c_void_p)]
+
+
+class LstmParams(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("steps", "inputs", "units", "input_zero_point", "state_zero_point")),
+        *((name, LstmGate) for name in ("input_gate", "forget_gate", "cell_gate", "output_gate")),
+        *((name, c_int32) for name in ("cell_fraction", "cell_clip", "hidden_multiplier", "hidden_shift",
+                                       "hidden_zero_point")),
+    ]  # fmt: skip
 
 
 class SoftmaxParams(Structure):
@@ -153,11 +232,25 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_gaps": Conv2dGapsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
+    "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,
     "tern_add_ref": AddParams,
-    "tern_reshape_ref": ReshapeParams,
+    "tern_sub_ref": AddParams,
+    "tern_mul_ref": MulParams,
+    "tern_prelu_ref": PreluParams,
+    "tern_maximum_ref": ChoiceParams,
+    "tern_minimum_ref": ChoiceParams,
+    "tern_reduce_max_ref": ReduceParams,
+    "tern_reduce_min_ref": ReduceParams,
+    "tern_table_ref": TableParams,
+    "tern_quantize_ref": QuantizeParams,
+    "tern_dequantize_ref": QuantizeParams,
+    "tern_copy_ref": CopyParams,
+    "tern_pad_ref": PadParams,
+    "tern_pick_ref": PickParams,
     "tern_softmax_ref": SoftmaxParams,
 }
 

@@ -10,9 +10,22 @@ import numpy as np
 import pytest
 import tern_c
 from numpy_kernels import Float64Requantization, Requantization, Window
-from tern_c import ERROR_NULL, ERROR_PARAMETER, ERROR_SHAPE, OK, PARAMS, Dimensions, Pair, Shape, dimensions, make
+from tern_c import (
+    ERROR_NULL,
+    ERROR_PARAMETER,
+    ERROR_SHAPE,
+    FORMATS,
+    OK,
+    PARAMS,
+    Dimensions,
+    Pair,
+    Shape,
+    dimensions,
+    make,
+)
 
 LARGE = 2**31 - 1
+PAIRS = [f"tern_{name}_ref" for name in ("add", "sub", "mul", "prelu", "maximum", "minimum")]
 
 
 def good_params(name: str) -> Structure:
@@ -32,7 +45,7 @@ def good_params(name: str) -> Structure:
         pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"), (-1, "i1"))]
         gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels)
         return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
-    if kind is tern_c.DepthwiseConv2dParams:
+    if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
         return make(kind, **image, minimum=-128, maximum=127)
@@ -43,12 +56,35 @@ def good_params(name: str) -> Structure:
         scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
         limits = {"minimum": -128, "maximum": 127}
         return make(kind, shape=dimensions(2, 2, 4), strides=strides, left_shift=20, **scale, **limits)
-    return tern_c.ReshapeParams(16) if kind is tern_c.ReshapeParams else tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
+    strides = (Dimensions * 2)(Dimensions(16, 8, 4, 1), Dimensions(0, 0, 0, 0))
+    if kind is tern_c.MulParams:
+        return make(kind, dimensions(2, 2, 4), strides, Pair(0, 0), 0, 2**30, 0, -128, 127)
+    if kind is tern_c.PreluParams:
+        return make(kind, dimensions(2, 2, 4), strides, Pair(0, 0), 0, Pair(2**30, 2**30), Pair(0, 0))
+    if kind is tern_c.ChoiceParams:
+        return make(kind, dimensions(2, 2, 4), strides)
+    if kind is tern_c.ReduceParams:
+        return make(kind, dimensions(2, 2, 4))
+    if kind is tern_c.TableParams:
+        return make(kind, 16, tern_c.pointer(np.arange(256), np.uint8))
+    if kind is tern_c.QuantizeParams:
+        return make(kind, 4, 0, 0, 0.5)
+    if kind is tern_c.CopyParams:
+        return make(kind, 1, tern_c.Six(1, 1, 1, 1, 4, 4), *(tern_c.Six(0, 0, 0, 0, 4, 1),) * 2, 0, 0)
+    if kind is tern_c.PadParams:
+        return make(kind, dimensions(2, 4), dimensions(4, 4), Dimensions(0, 0, 1, 0), 0)
+    if kind is tern_c.PickParams:
+        return make(kind, Shape(2, 2, 4), 2, 2, *(tern_c.pointer(np.array([1, 0]), np.int32) for _ in range(2)))
+    if kind is tern_c.LstmParams:
+        matrix = make(tern_c.LstmMatrix, FORMATS.index("ternary"), weights["weights"], 2**30, 0)
+        gate = make(tern_c.LstmGate, matrix, matrix, tern_c.pointer(np.zeros(4), np.int32))
+        return make(kind, 4, 4, 4, 0, 0, gate, gate, gate, gate, cell_fraction=11, hidden_multiplier=2**30)
+    return tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
 
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name == "tern_add_ref" else 2)] + [np.ones(224, np.int8)] * scratch
+    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(224, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -69,7 +105,8 @@ def changed(params: Any, path: str, value: Any) -> Structure:
 
 
 CONVS = [name for name in PARAMS if "conv2d" in name and "gaps" not in name]
-CONV2DS = [name for name in CONVS if "depthwise" not in name]
+TRANSPOSED = [name for name in CONVS if "transpose" in name]
+CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
 GAPS = ["tern_conv2d_gaps"]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
 CONNECTED = [name for name in PARAMS if "fully_connected" in name]
@@ -115,21 +152,59 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (PACKED, "weights.minus", None, ERROR_NULL),
     (POOLS, "minimum", 128, ERROR_PARAMETER),
     (POOLS, "maximum", -129, ERROR_PARAMETER),
-    *((["tern_mean_ref", "tern_add_ref"], f"shape[{i}]", value, ERROR_SHAPE)
+    *((["tern_mean_ref", "tern_reduce_max_ref", "tern_reduce_min_ref", *PAIRS], f"shape[{i}]", value, ERROR_SHAPE)
       for i in range(4) for value in (0, -1, LARGE)),
+    (PAIRS, "strides[0][1]", -1, ERROR_SHAPE),
+    (PAIRS, "strides[0][2]", LARGE, ERROR_SHAPE),
+    *((["tern_mul_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"zero_point[0]": (-129, 128), "zero_point[1]": (-129, 128), "multiplier": (-1,),
+                            "output_zero_point": (-129, 128), "shift": (-32, 31), "minimum": (128, -129),
+                            "maximum": (-129, 128)}.items() for value in values),
+    *((["tern_prelu_ref"], field, value, ERROR_PARAMETER)
+      for i in range(2) for field, values in {f"zero_point[{i}]": (-129, 128), f"multiplier[{i}]": (-1,),
+                                              f"shift[{i}]": (-32, 31), "output_zero_point": (-129,)}.items()
+      for value in values),
+    *((["tern_table_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    (["tern_table_ref"], "table", None, ERROR_NULL),
+    *((["tern_quantize_ref", "tern_dequantize_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_quantize_ref", "tern_dequantize_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"type": (-1, 3), "zero_point": (-129, 128), "scale": (0.0, -1.0, float("nan"))}.items()
+      for value in values),
     *((["tern_mean_ref"], field, value, ERROR_PARAMETER)
       for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
                             "shift": (-32, 31)}.items() for value in values),
-    (["tern_add_ref"], "strides[0][1]", -1, ERROR_SHAPE),
-    (["tern_add_ref"], "strides[0][2]", LARGE, ERROR_SHAPE),
-    *((["tern_add_ref"], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
+    *((PAIRS[:2], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
       for field, values in {"zero_point": (-129, 128), "multiplier": (-1,), "shift": (1, -32)}.items()
       for value in values),
-    *((["tern_add_ref"], field, value, ERROR_PARAMETER)
+    *((PAIRS[:2], field, value, ERROR_PARAMETER)
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
-    *((["tern_reshape_ref"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_copy_ref"], f"shape[{i}]", value, ERROR_SHAPE) for i in range(6) for value in (0, -1, LARGE)),
+    *((["tern_copy_ref"], "element_bytes", value, ERROR_PARAMETER) for value in (0, -1, 9)),
+    *((["tern_copy_ref"], path, value, ERROR_SHAPE)
+      for path in ("input_offset", "output_offset", "input_strides[4]", "output_strides[5]")
+      for value in (-1, LARGE, -LARGE)),
+    *((["tern_pad_ref"], path, value, ERROR_SHAPE)
+      for path in ("input[2]", "output[3]", "before[2]", "before[3]") for value in (-1, LARGE)),
+    *((["tern_pad_ref"], "before[2]", value, ERROR_SHAPE) for value in (3, -1)),
+    *((["tern_pad_ref"], "value", value, ERROR_PARAMETER) for value in (-129, 128)),
+    *((["tern_pick_ref"], path, value, ERROR_SHAPE)
+      for path in ("input.height", "input.channels", "output_height", "output_width") for value in (0, -1, LARGE)),
+    *((["tern_pick_ref"], path, 1, ERROR_PARAMETER) for path in ("input.height", "input.width")),
+    *((["tern_pick_ref"], path, None, ERROR_NULL) for path in ("rows", "columns")),
+    *((["tern_lstm_ref"], field, value, ERROR_SHAPE)
+      for field in ("steps", "inputs", "units") for value in (0, -1, LARGE)),
+    *((["tern_lstm_ref"], field, value, ERROR_PARAMETER)
+      for field, values in {"input_zero_point": (-129, 128), "state_zero_point": (-129, 128),
+                            "hidden_zero_point": (-129, 128), "cell_fraction": (8, 16), "cell_clip": (-1, 32768),
+                            "hidden_multiplier": (-1,), "hidden_shift": (-32, 31),
+                            "forget_gate.input.format": (-1, 4), "cell_gate.recurrent.shift": (-32, 31),
+                            "output_gate.recurrent.multiplier": (-1,),
+                            "input_gate.recurrent.weights.residual_planes": (-1, LARGE)}.items()
+      for value in values),
+    *((["tern_lstm_ref"], path, None, ERROR_NULL)
+      for path in ("output_gate.bias", "input_gate.recurrent.weights.data", "cell_gate.input.weights.plus")),
     *((["tern_softmax_ref"], field, value, ERROR_SHAPE)
       for field, values in {"rows": (0, -1, LARGE), "depth": (0, -1, 8192)}.items() for value in values),
     *((["tern_softmax_ref"], field, value, ERROR_PARAMETER)

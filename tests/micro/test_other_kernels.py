@@ -1,4 +1,4 @@
-"""Pools, mean, add, reshape and softmax against NumPy."""
+"""Pools, mean, add and softmax against NumPy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy_kernels import (
     softmax,
     softmax_scale,
 )
-from tern_c import AddParams, MeanParams, Pair, Pool2dParams, ReshapeParams, Shape, SoftmaxParams, dimensions, make
+from tern_c import AddParams, MeanParams, Pair, Pool2dParams, Shape, SoftmaxParams, dimensions, make
 
 POOLS = {"max": max_pool2d, "average": average_pool2d}
 
@@ -120,11 +120,6 @@ def test_add_with_broadcasting(seed: int) -> None:
     )
     expected = add(x, zero_points, scales, 20, *limits)
     np.testing.assert_array_equal(tern_c.call("tern_add_ref", params, *x, output=output), expected)
-
-
-def test_reshape_copies() -> None:
-    x = np.arange(-128, 128).astype(np.int8)
-    np.testing.assert_array_equal(tern_c.call("tern_reshape_ref", ReshapeParams(256), x, output=(256,)), x)
 
 
 def run_softmax(x: np.ndarray, scale: tuple[int, int, int]) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_inspect(folder: Path, capsys) -> None:
     assert main(["inspect", str(folder / "out" / "model.tflite")]) == 0
     output = capsys.readouterr().out
     assert "FULLY_CONNECTED" in output
-    assert "2-bit [-127, 0, 127]" in output
+    assert "ternary {-127, 0, 127}" in output
     assert "int8 12x16" in output
 
 

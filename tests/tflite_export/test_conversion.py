@@ -143,25 +143,6 @@ def test_not_a_model() -> None:
         convert("model.keras", _samples(4))
 
 
-def test_loops_are_named_all_at_once() -> None:
-    layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((6, 4)), layers.LSTM(3, name="first_rnn", return_sequences=True), layers.GRU(2, name="then")]
-    )
-    with pytest.raises(ExportError, match=r"layer 0 'first_rnn' \(LSTM\), layer 1 'then' \(GRU\); .*unroll=True"):
-        convert(model, _samples(6, 4))
-
-
-def test_loops_inside_of_layers_are_named_with_their_place() -> None:
-    layers = keras.layers
-    block = keras.Sequential([layers.Bidirectional(layers.GRU(2, name="gru"), name="both")], name="block")
-    x = keras.Input((6, 4))
-    model = keras.Model(x, block(layers.Dense(4)(x) + 1.0))
-    message = r"hold.* layer \d 'block': 'forward_gru' \(GRU\), layer \d 'block': 'backward_gru' \(GRU\); build"
-    with pytest.raises(ExportError, match=message):
-        convert(model, _samples(6, 4))
-
-
 class _Inverse(keras.layers.Layer):
     def call(self, x):
         return keras.ops.erfinv(x)

@@ -28,7 +28,7 @@ def firmware_sources(*core_names: str) -> list:
 
 
 def compile_without_warnings(core_name: str, source: Path, compiler: str, folder: Path) -> None:
-    flags = (*HOUSE_FLAGS, "-DTERN_SYSTICK_TICKS=1", "-DTERN_SYSTICK_INSTRUCTIONS=40")
+    flags = (*HOUSE_FLAGS, "-DTERN_SYSTICK_TICKS=1", "-DTERN_SYSTICK_INSTRUCTIONS=40", "-DTERN_PROFILE_STEPS=3")
     find_toolchain(CORES[core_name], compiler).compile(source, folder / "source.o", flags=flags)
     assert section_sizes([folder / "source.o"]).text > 0
 

@@ -21,6 +21,7 @@ MODELS = (
     "mlperf_tiny/vww_96_int8",
     "tflm/hello_world_int8",
     "tflm/micro_speech_quantized",
+    "tflm/trained_lstm_int8",
 )
 SAMPLES = 1000
 
@@ -34,7 +35,7 @@ def report(request: pytest.FixtureRequest, shared_dir: Path, tmp_path_factory: p
 def _samples(report: ExportReport, count: int = SAMPLES) -> np.ndarray:
     """Noise, and waves with noise: noise alone mostly saturates a classifier's softmax."""
     rng = np.random.default_rng(0)
-    width = sum(tensor.size for tensor in report.inputs)
+    width = sum(tensor.nbytes for tensor in report.inputs)
     phase, frequency = rng.uniform(0, 6.3, (count, 1)), 10.0 ** rng.uniform(-4, -0.5, (count, 1))
     waves = rng.uniform(20, 127, (count, 1)) * np.sin(phase + frequency * np.arange(width))
     waves += rng.normal(0, rng.uniform(0, 20, (count, 1)), (count, width))
@@ -59,8 +60,8 @@ def test_an_emulated_core_equals_the_host(
     samples = _samples(report, 2)
     interface = ModelInterface(
         report.name,
-        tuple(tensor.size for tensor in report.inputs),
-        tuple(tensor.size for tensor in report.outputs),
+        tuple(tensor.nbytes for tensor in report.inputs),
+        tuple(tensor.nbytes for tensor in report.outputs),
         report.arena_bytes,
     )
     board = get_board("mps2-an386")

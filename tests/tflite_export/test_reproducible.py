@@ -21,7 +21,7 @@ def _exported(model: Path, folder: Path, **environment: str) -> dict[str, bytes]
 
 
 def test_two_machines_write_the_same_bytes(tmp_path: Path) -> None:
-    for seed in (35, 70, 116):
+    for seed in (12, 92, 163):
         model = tmp_path / f"{seed}.tflite"
         model.write_bytes(random_network(seed))
         one = _exported(model, tmp_path / f"one{seed}", PYTHONHASHSEED="1", LC_ALL="C", TZ="UTC")

@@ -10,14 +10,31 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
 from tflite_export.levels import find_planes
-from tflite_export.lowering import activations, copies, elementwise, pooling, weighted
+from tflite_export.lowering import (
+    activations,
+    copies,
+    elementwise,
+    images,
+    pooling,
+    quantization,
+    recurrent,
+    tables,
+    weighted,
+)
 from tflite_export.lowering.context import Context, Lowering
+
+# Of a model's inputs and outputs; between them all activations are int8.
+INTERFACE_DTYPES = ("int8", "uint8", "int16", "float32")
 
 LOWERINGS: dict[str, Lowering] = {
     **activations.LOWERINGS,
     **copies.LOWERINGS,
     **elementwise.LOWERINGS,
+    **images.LOWERINGS,
     **pooling.LOWERINGS,
+    **quantization.LOWERINGS,
+    **recurrent.LOWERINGS,
+    **tables.LOWERINGS,
     **weighted.LOWERINGS,
 }
 
@@ -58,18 +75,24 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
 
 
 def check_interface(graph: Graph) -> None:
-    """Refuse a model whose inputs and outputs are not int8, one sample at a time.
+    """Refuse a model that does not take and give integers or floats, one sample at a time.
 
     Raises:
-        ExportError: naming every input and output that is at fault.
+        ExportError: naming every input and output that is at fault, or saying that the model is a float one.
     """
+    if not any(tensor.dtype == "int8" for op in graph.ops for tensor in op.outputs):
+        raise ExportError(
+            "no operator of the model computes int8: give a model that is quantised (tflite_export.convert)"
+        )
     problems = []
     for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
         for tensor in tensors:
-            if tensor.dtype != "int8":
-                problems.append(f"the model's {what} {tensor} is not int8")
-            elif tensor.quantization is None:
+            if tensor.dtype not in INTERFACE_DTYPES:
+                problems.append(f"the model's {what} {tensor} is not of {', '.join(INTERFACE_DTYPES)}")
+            elif tensor.dtype != "float32" and tensor.quantization is None:
                 problems.append(f"the model's {what} {tensor} has no scale and zero point")
+            elif tensor.quantization is not None and tensor.quantization.scales.size != 1:
+                problems.append(f"the model's {what} {tensor} has {tensor.quantization.scales.size} scales, not 1")
     if len({tensor.index for tensor in graph.outputs}) < len(graph.outputs):
         problems.append("an output of the model is listed twice: list it once")
     for tensor in graph.inputs:

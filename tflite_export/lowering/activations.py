@@ -35,6 +35,7 @@ def _softmax(op: Op, context: Context) -> list[KernelCall]:
             },
             inputs=(source,),
             output=target,
+            in_place=(0,),
         )
     ]
 

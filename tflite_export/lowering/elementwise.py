@@ -1,46 +1,108 @@
-"""Operators that compute every element of the output from the elements at its place."""
+"""Operators that compute every element of the output from the elements of two inputs at its place."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
-from tflite_export.graph import Op
-from tflite_export.kernel_call import KernelCall
+from tflite_export.graph import Op, Tensor
+from tflite_export.kernel_call import Field, KernelCall
 from tflite_export.lowering.context import Context, Lowering
-from tflite_export.lowering.op_shapes import activation, broadcast_strides, full_rank, result
+from tflite_export.lowering.op_shapes import (
+    activation,
+    broadcast_strides,
+    expect_same_quantization,
+    full_rank,
+    result,
+)
 
 
-def _add(op: Op, context: Context) -> list[KernelCall]:
-    sources, target = (activation(op, 0), activation(op, 1)), result(op)
+def _pair(op: Op, function: str, struct: str, fields: Mapping[str, Field]) -> list[KernelCall]:
+    """The call of a kernel of two tensors, either of which may be broadcast."""
+    sources, target = _operands(op)
     shape = full_rank(op, target)
     if tuple(map(max, full_rank(op, sources[0]), full_rank(op, sources[1]))) != shape:
-        raise ExportError(f"{op}: the sum of {sources[0]} and {sources[1]} is not {target}")
-    (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
-    minimum, maximum = rq.activation_range(op, target)
+        raise ExportError(f"{op}: {sources[0]} and {sources[1]} do not give {target}")
     return [
         KernelCall(
             op=op,
-            function="tern_add_ref",
-            struct="tern_add_params",
+            function=function,
+            struct=struct,
             fields={
                 "shape": shape,
                 "strides": tuple(broadcast_strides(op, tensor, shape) for tensor in sources),
-                "zero_point": tuple(tensor.zero_point for tensor in sources),
-                "multiplier": (m0, m1),
-                "shift": (s0, s1),
-                "left_shift": rq.ADD_LEFT_SHIFT,
-                "output_zero_point": target.zero_point,
-                "output_multiplier": m_out,
-                "output_shift": s_out,
-                "minimum": minimum,
-                "maximum": maximum,
+                **fields,
             },
             inputs=sources,
             output=target,
+            in_place=tuple(i for i, tensor in enumerate(sources) if tensor.size == target.size),
         )
     ]
 
 
+def _operands(op: Op) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    return (activation(op, 0), activation(op, 1)), result(op)
+
+
+def _add_or_sub(op: Op, context: Context) -> list[KernelCall]:
+    sources, target = _operands(op)
+    (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
+    minimum, maximum = rq.activation_range(op, target)
+    fields: dict[str, Field] = {
+        "zero_point": tuple(tensor.zero_point for tensor in sources),
+        "multiplier": (m0, m1),
+        "shift": (s0, s1),
+        "left_shift": rq.ADD_LEFT_SHIFT,
+        "output_zero_point": target.zero_point,
+        "output_multiplier": m_out,
+        "output_shift": s_out,
+        "minimum": minimum,
+        "maximum": maximum,
+    }
+    return _pair(op, f"tern_{op.name.lower()}_ref", "tern_add_params", fields)
+
+
+def _mul(op: Op, context: Context) -> list[KernelCall]:
+    sources, target = _operands(op)
+    multiplier, shift = rq.quantize_multiplier(rq.float32_ratio([tensor.scale for tensor in sources], target.scale))
+    minimum, maximum = rq.activation_range(op, target)
+    fields: dict[str, Field] = {
+        "zero_point": tuple(tensor.zero_point for tensor in sources),
+        "output_zero_point": target.zero_point,
+        "multiplier": multiplier,
+        "shift": shift,
+        "minimum": minimum,
+        "maximum": maximum,
+    }
+    return _pair(op, "tern_mul_ref", "tern_mul_params", fields)
+
+
+def _prelu(op: Op, context: Context) -> list[KernelCall]:
+    sources, target = _operands(op)
+    identity = rq.quantize_multiplier(rq.float32_ratio([sources[0].scale], target.scale))
+    sloped = rq.quantize_multiplier(rq.float32_ratio([tensor.scale for tensor in sources], target.scale))
+    fields: dict[str, Field] = {
+        "zero_point": tuple(tensor.zero_point for tensor in sources),
+        "output_zero_point": target.zero_point,
+        "multiplier": (identity[0], sloped[0]),
+        "shift": (identity[1], sloped[1]),
+    }
+    return _pair(op, "tern_prelu_ref", "tern_prelu_params", fields)
+
+
+def _choice(op: Op, context: Context) -> list[KernelCall]:
+    sources, target = _operands(op)
+    for source in sources:
+        expect_same_quantization(op, source, target)
+    return _pair(op, f"tern_{op.name.lower()}_ref", "tern_choice_params", {})
+
+
 LOWERINGS: dict[str, Lowering] = {
-    "ADD": _add,
+    "ADD": _add_or_sub,
+    "MAXIMUM": _choice,
+    "MINIMUM": _choice,
+    "MUL": _mul,
+    "PRELU": _prelu,
+    "SUB": _add_or_sub,
 }

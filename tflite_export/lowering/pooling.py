@@ -8,15 +8,20 @@ import numpy as np
 
 from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
-from tflite_export.graph import Op
+from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import KernelCall
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.op_shapes import (
     MAX_RANK,
     activation,
+    constant,
     expect_channels,
+    expect_same_quantization,
+    expect_shape,
     full_rank,
     image_shape,
+    in_place_windows,
+    option,
     positive_option,
     result,
     window,
@@ -25,12 +30,13 @@ from tflite_export.lowering.op_shapes import (
 
 def _pool2d(op: Op, context: Context) -> list[KernelCall]:
     source, target = activation(op, 0), result(op)
-    expect_channels(op, target, source.shape[-1])
+    expect_channels(op, target, image_shape(op, source)["channels"])
     # LiteRT's own tolerance; the kernels do not rescale
     if abs(source.scale - target.scale) > 1e-6 or source.zero_point != target.zero_point:
         raise ExportError(f"{op}: the scales of {source} and {target} differ")
     minimum, maximum = rq.activation_range(op, target)
     kernel = (positive_option(op, "filter_height"), positive_option(op, "filter_width"))
+    geometry = window(op, source, target, *kernel)
     return [
         KernelCall(
             op=op,
@@ -39,28 +45,34 @@ def _pool2d(op: Op, context: Context) -> list[KernelCall]:
             fields={
                 "input": image_shape(op, source),
                 "output": image_shape(op, target),
-                "window": window(op, source, target, *kernel),
+                "window": geometry,
                 "minimum": minimum,
                 "maximum": maximum,
             },
             inputs=(source,),
             output=target,
+            in_place=in_place_windows(op, source, target, geometry),
         )
     ]
 
 
-def _mean(op: Op, context: Context) -> list[KernelCall]:
+def _reduction(op: Op) -> tuple[Tensor, Tensor, tuple[int, ...], int]:
+    """Input and output of a reduction, which of `MAX_RANK` dimensions it takes away, and how many values become one."""
     source, target = activation(op, 0), result(op)
-    axes = op.inputs[1] if len(op.inputs) > 1 else None
-    if axes is None or axes.data is None:
-        raise ExportError(f"{op}: its axes are not a constant")
+    axes = [int(axis) for axis in np.ravel(constant(op, 1, "axes"))]
     rank = len(source.shape)
-    if not rank or any(not -rank <= int(axis) < rank for axis in np.ravel(axes.data)):
-        raise ExportError(f"{op}: its axes {np.ravel(axes.data).tolist()} are not dimensions of {source}")
-    reduced = {int(axis) % rank for axis in np.ravel(axes.data)}
-    count = math.prod(source.shape[axis] for axis in reduced)
-    if target.size * count != source.size:
-        raise ExportError(f"{op}: the mean of {source} over {sorted(reduced)} is not {target}")
+    if not rank or any(not -rank <= axis < rank for axis in axes):
+        raise ExportError(f"{op}: its axes {axes} are not dimensions of {source}")
+    keep_dims = option(op, "keep_dims")
+    reduced = {axis % rank for axis in axes}
+    kept = [1 if axis in reduced else n for axis, n in enumerate(source.shape) if keep_dims or axis not in reduced]
+    expect_shape(op, target, tuple(kept))
+    marks = (0,) * (MAX_RANK - rank) + tuple(int(axis in reduced) for axis in range(rank))
+    return source, target, marks, math.prod(source.shape[axis] for axis in reduced)
+
+
+def _mean(op: Op, context: Context) -> list[KernelCall]:
+    source, target, reduced, count = _reduction(op)
     multiplier, shift = rq.mean_multiplier(source, target, count)
     return [
         KernelCall(
@@ -69,12 +81,28 @@ def _mean(op: Op, context: Context) -> list[KernelCall]:
             struct="tern_mean_params",
             fields={
                 "shape": full_rank(op, source),
-                "reduced": (0,) * (MAX_RANK - rank) + tuple(int(axis in reduced) for axis in range(rank)),
+                "reduced": reduced,
                 "input_zero_point": source.zero_point,
                 "output_zero_point": target.zero_point,
                 "multiplier": multiplier,
                 "shift": shift,
             },
+            inputs=(source,),
+            output=target,
+            in_place=(0,),
+        )
+    ]
+
+
+def _reduce_extreme(op: Op, context: Context) -> list[KernelCall]:
+    source, target, reduced, _ = _reduction(op)
+    expect_same_quantization(op, source, target)
+    return [
+        KernelCall(
+            op=op,
+            function=f"tern_{op.name.lower()}_ref",
+            struct="tern_reduce_params",
+            fields={"shape": full_rank(op, source), "reduced": reduced},
             inputs=(source,),
             output=target,
         )
@@ -85,4 +113,6 @@ LOWERINGS: dict[str, Lowering] = {
     "AVERAGE_POOL_2D": _pool2d,
     "MAX_POOL_2D": _pool2d,
     "MEAN": _mean,
+    "REDUCE_MAX": _reduce_extreme,
+    "REDUCE_MIN": _reduce_extreme,
 }

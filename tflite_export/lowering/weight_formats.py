@@ -54,7 +54,9 @@ def pack_weights(weights: Tensor, context: Context, axis: int) -> PackedWeights:
     }
     planes = context.planes.get(weights.index)
     if planes is None:
-        return PackedWeights("int8", fields, "int8: a channel has too many values to be ternary")
+        rows = np.sort(np.moveaxis(weights.data, axis, 0).reshape(weights.shape[axis], -1), axis=1)
+        values = int((np.diff(rows) != 0).sum(1).max()) + 1
+        return PackedWeights("int8", fields, f"int8: {values} values in a channel are too many to be ternary")
     data = _packed_formats(planes, axis)
     if context.optimize == "speed":
         data.pop("base3", None)

@@ -14,9 +14,21 @@ from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_gaps import with_gaps
-from tflite_export.lowering.op_shapes import activation, expect_channels, image_shape, result, window
+from tflite_export.lowering.op_shapes import (
+    activation,
+    constant,
+    expect_channels,
+    expect_shape,
+    image_shape,
+    in_place_windows,
+    result,
+    window,
+)
 from tflite_export.lowering.weight_formats import pack_weights
 
+# Which inputs are the activation and the bias; the weights are input 1 of every operator.
+_ACTIVATION_AND_BIAS = {"TRANSPOSE_CONV": (2, 3)}
+_USUALLY = (0, 2)
 _MultipliersOf = Callable[[Tensor, Tensor, Tensor, int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -44,12 +56,10 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     if weights.shape[0] != 1 or channels % image_shape(op, source)["channels"]:
         raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
     expect_channels(op, target, channels)
-    geometry = {
-        "input": image_shape(op, source),
-        "output": image_shape(op, target),
-        "window": window(op, source, target, height, width),
-    }
-    return [_call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)]
+    sliding = window(op, source, target, height, width)
+    geometry = {"input": image_shape(op, source), "output": image_shape(op, target), "window": sliding}
+    call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
+    return [dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))]
 
 
 def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
@@ -57,12 +67,31 @@ def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
     weights = _weights(op, rank=2)
     outputs, inputs = weights.shape
     rows, remainder = divmod(source.size, inputs)
-    if remainder or rows * outputs != target.size:
-        raise ExportError(f"{op}: {weights} does not fit {source} and {target}")
+    keep_num_dims = op.options.get("keep_num_dims", False)
+    if remainder or (keep_num_dims and source.shape[-1:] != (inputs,)):
+        raise ExportError(f"{op}: {weights} does not fit {source}")
+    expect_shape(op, target, (*source.shape[:-1], outputs) if keep_num_dims else (rows, outputs))
     if op.options.get("weights_format", 0) != 0:
         raise ExportError(f"{op}: shuffled weights are not supported")
     geometry = {"rows": rows, "inputs": inputs, "outputs": outputs}
     return [_call_with_weights(op, "fully_connected", geometry, weights, context, rq.float64_multipliers)]
+
+
+def _transpose_conv(op: Op, context: Context) -> list[KernelCall]:
+    source, target = _source(op), result(op)
+    weights = _weights(op, rank=4)
+    channels, height, width, kernel_channels = weights.shape
+    wanted = tuple(int(size) for size in np.ravel(constant(op, 0, "output shape")))
+    if image_shape(op, source)["channels"] != kernel_channels or len(wanted) != 4:
+        raise ExportError(f"{op}: {weights} does not fit the channels of {source}")
+    expect_shape(op, target, wanted)
+    expect_channels(op, target, channels)
+    geometry: dict[str, Field] = {
+        "input": image_shape(op, source),
+        "output": image_shape(op, target),
+        "window": window(op, target, source, height, width),  # it slides over the output
+    }
+    return [_call_with_weights(op, "transpose_conv2d", geometry, weights, context, rq.channel_multipliers)]
 
 
 def _call_with_weights(
@@ -73,7 +102,7 @@ def _call_with_weights(
     context: Context,
     multipliers_of: _MultipliersOf,
 ) -> KernelCall:
-    source, target = activation(op, 0), result(op)
+    source, target = _source(op), result(op)
     packed = pack_weights(weights, context, CHANNEL_AXES[op.name])
     call = KernelCall(
         op=op,
@@ -104,11 +133,15 @@ def _call_with_weights(
     )
 
 
+def _source(op: Op) -> Tensor:
+    return activation(op, _ACTIVATION_AND_BIAS.get(op.name, _USUALLY)[0])
+
+
 def _weights(op: Op, rank: int) -> Tensor:
     tensor = op.inputs[1] if len(op.inputs) > 1 else None
     if tensor is None or tensor.data is None:
         raise ExportError(f"{op}: its weights are not a constant")
-    if tensor.dtype != "int8" or tensor.quantization is None or len(tensor.shape) != rank:
+    if tensor.dtype != "int8" or tensor.quantization is None or len(tensor.shape) != rank or not tensor.size:
         raise ExportError(f"{op}: its weights {tensor} are not quantised int8 of {rank} dimensions")
     if np.any(tensor.quantization.zero_points):
         raise ExportError(f"{op}: its weights {tensor} have a zero point that is not 0")
@@ -121,10 +154,12 @@ def _requantization(
     op: Op, source: Tensor, weights: Tensor, target: Tensor, multipliers_of: _MultipliersOf
 ) -> Mapping[str, Field]:
     channels = weights.shape[CHANNEL_AXES[op.name]]
-    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    _, bias_index = _ACTIVATION_AND_BIAS.get(op.name, _USUALLY)
+    bias = op.inputs[bias_index] if len(op.inputs) > bias_index else None
     if bias is not None and (bias.data is None or bias.dtype != "int32" or bias.size != channels):
         raise ExportError(f"{op}: its bias {bias} is not an int32 constant of {channels} values")
     multipliers, shifts = multipliers_of(source, weights, target, channels)
+    _expect_int32(op, weights, bias, shifts)
     minimum, maximum = rq.activation_range(op, target)
     return {
         "bias": None if bias is None or bias.data is None else Constant("bias", bias.data.reshape(-1)),
@@ -136,8 +171,20 @@ def _requantization(
     }
 
 
+def _expect_int32(op: Op, weights: Tensor, bias: Tensor | None, shifts: np.ndarray) -> None:
+    """Refuse what may leave int32 before or after it is scaled: there TFLite's kernels are not defined."""
+    assert weights.data is not None
+    rows = np.moveaxis(weights.data, CHANNEL_AXES[op.name], 0).reshape(len(shifts), -1)
+    largest = 255 * np.abs(rows.astype(np.int64)).sum(1)
+    if bias is not None and bias.data is not None:
+        largest += np.abs(bias.data.reshape(-1).astype(np.int64))
+    if (largest * 2.0 ** np.maximum(shifts, 0) >= 2**31).any():
+        raise ExportError(f"{op}: sums of its inputs with {weights}, and its bias, may not fit 32 bits")
+
+
 LOWERINGS: dict[str, Lowering] = {
     "CONV_2D": _conv2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv2d,
     "FULLY_CONNECTED": _fully_connected,
+    "TRANSPOSE_CONV": _transpose_conv,
 }

@@ -3,50 +3,13 @@
 A target is a module with a `TARGET`. Every one equals the int8 model bit for bit in its own runtime.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
-
 from tflite_export.errors import ExportError
+from tflite_export.targets import custom
+from tflite_export.targets.target import Packed, PackTarget, Runner
 
-# Runs samples, int8 bytes of shape (samples, bytes of all inputs), to outputs of shape (samples, bytes of all outputs).
-Runner = Callable[[np.ndarray], np.ndarray]
+__all__ = ["PACK_TARGETS", "PackTarget", "Packed", "Runner", "pack"]
 
-
-@dataclass(frozen=True)
-class Packed:
-    """A packed model.
-
-    Attributes:
-        tflite: content of the `.tflite` file.
-        formats: the format of each weight tensor, by the tensor's index in the int8 file: "int8", "int4", ...
-        notes: what stayed int8 and why, a sentence each.
-    """
-
-    tflite: bytes
-    formats: Mapping[int, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PackTarget:
-    """A way to pack an int8 `.tflite`.
-
-    Attributes:
-        pack: from the int8 file's content to the packed one's. Raises ExportError.
-        load: a packed file's content as a runner in its real runtime. Raises ExportError, saying what to install.
-        runtime: the runtime's name, for tables.
-    """
-
-    pack: Callable[[bytes], Packed]
-    load: Callable[[bytes], Runner]
-    runtime: str
-
-
-PACK_TARGETS: dict[str, PackTarget] = {}
+PACK_TARGETS: dict[str, PackTarget] = {"custom": custom.TARGET}
 
 
 def pack(tflite: bytes, target: str) -> bytes:

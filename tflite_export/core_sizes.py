@@ -1,0 +1,118 @@
+"""What a model's C takes on a core: machine code, constants and stack, from compiling it."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tflite_export.boards import CORES
+from tflite_export.elf import Elf, section_sizes
+from tflite_export.errors import ExportError
+from tflite_export.files import write_files
+from tflite_export.micro_sources import micro_dir
+from tflite_export.report import CoreReport
+from tflite_export.stack import STACK_FLAGS, stack_bound
+from tflite_export.toolchain import Toolchain, find_toolchain
+
+OPTIMIZE = "-O2"
+_THREADS = 2
+# In the first column, as clang-format leaves it: the name of a function or an array before its body.
+_DEFINITION = re.compile(r"^[A-Za-z_][^;{}()#]*?\b(\w+)(?:\s*\([^;{}]*\)|(?:\[[^\]]*\])*\s*=)\s*\{", re.MULTILINE)
+
+
+def check_cores(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of cores, each once.
+
+    Raises:
+        ExportError: One is unknown; the message lists those that there are.
+    """
+    unknown = [name for name in names if name not in CORES]
+    if unknown:
+        raise ExportError(f"unknown core {', '.join(unknown)}: choose from {', '.join(CORES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def measure_core(files: Mapping[str, str], name: str, core: str, compiler: str | None = None) -> CoreReport:
+    """Compile a model with the kernels that it calls, and look at the object code.
+
+    Args:
+        files: The generated source and header, `NAME.c` and `NAME.h`.
+        name: The model's name.
+        core: A name of `tflite_export.boards.CORES`.
+        compiler: `"gcc"`, `"zig"`, or None for what is installed.
+
+    Returns:
+        Sizes, without the compiler's run-time library.
+
+    Raises:
+        ExportError: No compiler for the core is installed, or the source does not compile.
+    """
+    toolchain = find_toolchain(CORES[core], compiler)
+    flags = (OPTIMIZE, *STACK_FLAGS[toolchain.name])
+    entry = f"{name}_invoke"
+    with tempfile.TemporaryDirectory(prefix="tern-core-") as temporary:
+        folder = Path(temporary)
+        write_files(folder, files)
+        model = folder / f"{name}.o"
+        toolchain.compile(folder / f"{name}.c", model, [folder, micro_dir() / "include"], flags)
+        objects = [model, *_kernels(toolchain, model, flags, folder)]
+        combined = folder / "combined.elf"
+        toolchain.combine(objects, combined, entry)
+        sizes = section_sizes([combined])
+        stack = stack_bound(objects, entry, CORES[core].architecture)
+    return CoreReport(
+        core=core,
+        compiler=toolchain.version(),
+        optimize=OPTIMIZE,
+        code_bytes=sizes.text,
+        constant_bytes=sizes.rodata + sizes.data,
+        stack_bytes=stack.size,
+        stack_note=stack.reason,
+        library_functions=stack.excluded,
+    )
+
+
+def _kernels(toolchain: Toolchain, model: Path, flags: tuple[str, ...], folder: Path) -> list[Path]:
+    """Object files of what a model lacks, and of what these lack, until nothing is missing."""
+    definitions = _definitions(micro_dir() / "src")
+    objects: dict[Path, Path] = {}
+    pending = [model]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while pending:
+            missing = set().union(*(Elf.read(path).undefined for path in pending))
+            wanted = dict.fromkeys(path for name in sorted(missing) for path in definitions.get(name, ()))
+            if any(name.startswith("tern_") and name not in definitions for name in missing):
+                wanted = dict.fromkeys(path for paths in definitions.values() for path in paths)  # made by a macro
+            sources = [path for path in wanted if path not in objects]
+            pending = [folder / f"kernel_{len(objects) + i}.o" for i in range(len(sources))]
+            objects |= dict(zip(sources, pending, strict=True))
+            compiled = pool.map(lambda source: _compiled(toolchain, source, flags), sources)
+            for target, (code, usage) in zip(pending, compiled, strict=True):
+                target.write_bytes(code)
+                if usage is not None:
+                    target.with_suffix(".su").write_bytes(usage)
+    return list(objects.values())
+
+
+@functools.cache
+def _definitions(folder: Path) -> dict[str, list[Path]]:
+    """The sources that define a name; static functions of one name may be in several."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.c")):
+        for name in _DEFINITION.findall(path.read_text()):
+            found.setdefault(name, []).append(path)
+    return found
+
+
+@functools.lru_cache(maxsize=512)
+def _compiled(toolchain: Toolchain, source: Path, flags: tuple[str, ...]) -> tuple[bytes, bytes | None]:
+    """A kernel's object file and GCC's stack usage: the same for every export of a process."""
+    with tempfile.TemporaryDirectory(prefix="tern-kernel-") as folder:
+        target = Path(folder) / "kernel.o"
+        toolchain.compile(source, target, [micro_dir() / "include"], flags)
+        usage = target.with_suffix(".su")
+        return target.read_bytes(), usage.read_bytes() if usage.exists() else None

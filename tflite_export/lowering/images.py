@@ -1,0 +1,123 @@
+"""Operators that enlarge or rearrange images by more than a copy: padding, resizing, picking."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tflite_export.errors import ExportError
+from tflite_export.graph import Op, Tensor
+from tflite_export.kernel_call import Constant, KernelCall
+from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.op_shapes import (
+    MAX_RANK,
+    activation,
+    constant,
+    expect_same_quantization,
+    expect_shape,
+    full_rank,
+    image_shape,
+    option,
+    result,
+)
+
+
+def _pad(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    expect_same_quantization(op, source, target)
+    paddings = np.asarray(constant(op, 1, "paddings"), np.int64)
+    if paddings.shape != (len(source.shape), 2) or paddings.min() < 0:
+        raise ExportError(f"{op}: its paddings {paddings.tolist()} do not fit {source}")
+    expect_shape(op, target, tuple(int(sum(pads)) + n for n, pads in zip(source.shape, paddings, strict=True)))
+    value = target.zero_point
+    if op.name == "PADV2":
+        (value,) = (int(number) for number in np.ravel(constant(op, 2, "value")))
+    return [
+        KernelCall(
+            op=op,
+            function="tern_pad_ref",
+            struct="tern_pad_params",
+            fields={
+                "input": full_rank(op, source),
+                "output": full_rank(op, target),
+                "before": (0,) * (MAX_RANK - len(source.shape)) + tuple(int(before) for before, _ in paddings),
+                "value": value,
+            },
+            inputs=(source,),
+            output=target,
+            source_view=None if paddings.any() else 0,
+            reason="moves elements",
+        )
+    ]
+
+
+def _resize_nearest_neighbor(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    sizes = [int(size) for size in np.ravel(constant(op, 1, "size"))]
+    shape = image_shape(op, source)
+    if len(sizes) != 2:
+        raise ExportError(f"{op}: its size {sizes} is not a height and a width")
+    expect_shape(op, target, (1, *sizes, shape["channels"]))
+    expect_same_quantization(op, source, target)
+    align, half = bool(option(op, "align_corners")), bool(option(op, "half_pixel_centers"))
+    rows, columns = (
+        _nearest(size, wanted, align, half)
+        for size, wanted in zip((shape["height"], shape["width"]), sizes, strict=True)
+    )
+    return [_pick(op, source, target, shape, rows, columns)]
+
+
+def _nearest(size: int, wanted: int, align_corners: bool, half_pixel_centers: bool) -> np.ndarray:
+    """Which of `size` positions each of `wanted` takes (TFLite GetNearestNeighbor), in float32 as there."""
+    scale = np.float32(size) / np.float32(wanted)
+    if align_corners and wanted > 1:
+        scale = np.float32(size - 1) / np.float32(wanted - 1)
+    positions = (np.arange(wanted, dtype=np.float32) + np.float32(0.5 if half_pixel_centers else 0)) * scale
+    whole = np.trunc(positions + np.float32(0.5)) if align_corners else np.floor(positions)
+    return np.clip(whole, 0, size - 1).astype(np.int32)
+
+
+def _gather(op: Op, context: Context) -> list[KernelCall]:
+    source, target = activation(op, 0), result(op)
+    indices = np.asarray(constant(op, 1, "indices"))
+    axis = int(option(op, "axis"))
+    if op.options.get("batch_dims", 0) != 0:
+        raise ExportError(f"{op}: batch dimensions are not supported")
+    if not -len(source.shape) <= axis < len(source.shape):
+        raise ExportError(f"{op}: its axis {axis} is not a dimension of {source}")
+    axis %= len(source.shape)
+    expect_shape(op, target, (*source.shape[:axis], *indices.shape, *source.shape[axis + 1 :]))
+    expect_same_quantization(op, source, target)
+    if indices.size and not 0 <= indices.min() <= indices.max() < source.shape[axis]:
+        raise ExportError(f"{op}: its indices leave dimension {axis} of {source}")
+    before = int(np.prod(source.shape[:axis], dtype=np.int64))
+    after = int(np.prod(source.shape[axis + 1 :], dtype=np.int64))
+    shape = {"height": before, "width": source.shape[axis], "channels": after}
+    return [_pick(op, source, target, shape, np.arange(before, dtype=np.int32), indices.reshape(-1).astype(np.int32))]
+
+
+def _pick(
+    op: Op, source: Tensor, target: Tensor, shape: dict[str, int], rows: np.ndarray, columns: np.ndarray
+) -> KernelCall:
+    return KernelCall(
+        op=op,
+        function="tern_pick_ref",
+        struct="tern_pick_params",
+        fields={
+            "input": shape,
+            "output_height": len(rows),
+            "output_width": len(columns),
+            "rows": Constant("rows", rows),
+            "columns": Constant("columns", columns),
+        },
+        inputs=(source,),
+        output=target,
+        reason="moves elements",
+    )
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "GATHER": _gather,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "RESIZE_NEAREST_NEIGHBOR": _resize_nearest_neighbor,
+}
