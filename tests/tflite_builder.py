@@ -66,6 +66,7 @@ _OPS = {
     "SUB": _Op("SubOptions", 2, {"fusedActivationFunction": None}),
     "DEQUANTIZE": _Op("DequantizeOptions", 2, {}),
     "HARD_SWISH": _Op("HardSwishOptions", 1, {}),
+    "L2_NORMALIZATION": _Op("L2NormOptions", 2, {"fusedActivationFunction": None}),
     "LEAKY_RELU": _Op("LeakyReluOptions", 2, {"alpha": 0.1}),
     "LOGISTIC": _Op(None, 2, {}),
     "MAXIMUM": _Op("MaximumMinimumOptions", 2, {}),

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import functools
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tflite_export.boards import CORES
-from tflite_export.elf import Elf, section_sizes
+from tflite_export.elf import section_sizes
 from tflite_export.errors import ExportError
 from tflite_export.files import write_files
-from tflite_export.micro_sources import micro_dir
+from tflite_export.micro_sources import kernel_sources, micro_dir
 from tflite_export.report import CoreReport
 from tflite_export.stack import STACK_FLAGS, stack_bound
 from tflite_export.toolchain import Toolchain, find_toolchain
 
 OPTIMIZE = "-O2"
 _THREADS = 2
-# In the first column, as clang-format leaves it: the name of a function or an array before its body.
-_DEFINITION = re.compile(r"^[A-Za-z_][^;{}()#]*?\b(\w+)(?:\s*\([^;{}]*\)|(?:\[[^\]]*\])*\s*=)\s*\{", re.MULTILINE)
 
 
 def check_cores(names: Sequence[str]) -> tuple[str, ...]:
@@ -59,7 +56,7 @@ def measure_core(files: Mapping[str, str], name: str, core: str, compiler: str |
         write_files(folder, files)
         model = folder / f"{name}.o"
         toolchain.compile(folder / f"{name}.c", model, [folder, micro_dir() / "include"], flags)
-        objects = [model, *_kernels(toolchain, model, flags, folder)]
+        objects = [model, *_kernels(toolchain, files[f"{name}.c"], flags, folder)]
         combined = folder / "combined.elf"
         toolchain.combine(objects, combined, entry)
         sizes = section_sizes([combined])
@@ -76,36 +73,17 @@ def measure_core(files: Mapping[str, str], name: str, core: str, compiler: str |
     )
 
 
-def _kernels(toolchain: Toolchain, model: Path, flags: tuple[str, ...], folder: Path) -> list[Path]:
-    """Object files of what a model lacks, and of what these lack, until nothing is missing."""
-    definitions = _definitions(micro_dir() / "src")
-    objects: dict[Path, Path] = {}
-    pending = [model]
+def _kernels(toolchain: Toolchain, source: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
+    """Object files of the kernels that a model needs."""
+    sources = kernel_sources(source)
+    objects = [folder / f"kernel_{i}.o" for i in range(len(sources))]
     with ThreadPoolExecutor(_THREADS) as pool:
-        while pending:
-            missing = set().union(*(Elf.read(path).undefined for path in pending))
-            wanted = dict.fromkeys(path for name in sorted(missing) for path in definitions.get(name, ()))
-            if any(name.startswith("tern_") and name not in definitions for name in missing):
-                wanted = dict.fromkeys(path for paths in definitions.values() for path in paths)  # made by a macro
-            sources = [path for path in wanted if path not in objects]
-            pending = [folder / f"kernel_{len(objects) + i}.o" for i in range(len(sources))]
-            objects |= dict(zip(sources, pending, strict=True))
-            compiled = pool.map(lambda source: _compiled(toolchain, source, flags), sources)
-            for target, (code, usage) in zip(pending, compiled, strict=True):
-                target.write_bytes(code)
-                if usage is not None:
-                    target.with_suffix(".su").write_bytes(usage)
-    return list(objects.values())
-
-
-@functools.cache
-def _definitions(folder: Path) -> dict[str, list[Path]]:
-    """The sources that define a name; static functions of one name may be in several."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.glob("*.c")):
-        for name in _DEFINITION.findall(path.read_text()):
-            found.setdefault(name, []).append(path)
-    return found
+        compiled = pool.map(lambda path: _compiled(toolchain, path, flags), sources)
+        for target, (code, usage) in zip(objects, compiled, strict=True):
+            target.write_bytes(code)
+            if usage is not None:
+                target.with_suffix(".su").write_bytes(usage)
+    return objects
 
 
 @functools.lru_cache(maxsize=512)

@@ -19,7 +19,7 @@ from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
 from tflite_export.lowering import check_interface, lower
 from tflite_export.memory import MemoryPlan
-from tflite_export.micro_sources import micro_dir
+from tflite_export.micro_sources import kernel_sources, micro_dir
 from tflite_export.report import PAGE_FILE, REPORT_FILE, CoreReport, ExportReport, Interface
 from tflite_export.targets import PACK_TARGETS
 from tflite_export.version import version
@@ -207,11 +207,12 @@ def _measure(
 
 def _c_files(tflite: bytes, graph: Graph, plan: MemoryPlan, name: str) -> dict[str, bytes | str]:
     origin = _origin(tflite, name)
-    runtime = [*(micro_dir() / "include").glob("*.h"), *(micro_dir() / "src").glob("*.[ch]")]
+    source = c_source.source(name, graph, plan, origin)
+    headers = [path for folder in ("include", "src") for path in (micro_dir() / folder).glob("*.h")]
     return {
         f"{name}.h": c_source.header(name, graph, plan, origin),
-        f"{name}.c": c_source.source(name, graph, plan, origin),
-        **{f"{RUNTIME_FOLDER}/{path.name}": path.read_bytes() for path in sorted(runtime)},
+        f"{name}.c": source,
+        **{f"{RUNTIME_FOLDER}/{path.name}": path.read_bytes() for path in sorted([*headers, *kernel_sources(source)])},
     }
 
 

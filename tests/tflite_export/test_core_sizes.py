@@ -78,16 +78,18 @@ def test_a_run_stays_within_the_bound_and_comes_near_it(tmp_path: Path, seed: in
     image = build_firmware(
         c_sources(report), include_dirs(report), board, model_interface(report), tmp_path / "model.elf", "zig"
     )
-    used = _stack_used(image.elf, f"{report.name}_invoke", board, model_interface(report).sample_bytes)
+    interface = model_interface(report)
+    sample = interface.to_board(np.zeros((1, interface.sample_bytes), np.int8)).tobytes()
+    used = _stack_used(image.elf, f"{report.name}_invoke", board, sample)
     assert found.stack_bytes is not None
     assert found.stack_bytes - 64 <= used <= found.stack_bytes
 
 
-def _stack_used(image: Path, entry: str, board, sample_bytes: int) -> int:
+def _stack_used(image: Path, entry: str, board, sample: bytes) -> int:
     """The lowest address below the stack pointer that a call writes to."""
     elf = Elf.read(image)
     machine = _Machine(board, elf)
-    host = _Host(machine, bytes(np.zeros(sample_bytes, np.int8)))
+    host = _Host(machine, sample)
     while host.samples_read == 0:
         machine.run_until(elf.symbols["semihosting_trap"], 60)
         host.serve_call()
