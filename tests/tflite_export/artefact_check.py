@@ -17,6 +17,7 @@ from tflite_export import ExportReport
 from tflite_export.arena import ARENA_ALIGNMENT
 from tflite_export.host import c_sources, include_dirs
 from tflite_export.micro_sources import micro_dir
+from tflite_export.report import Interface
 
 SAMPLES = 4
 # What a file may claim that its buffers and its work are, before it is left out as too large to run.
@@ -38,7 +39,7 @@ static const size_t output_bytes[] = {{{outputs}}};
 #define OUTPUTS (sizeof output_bytes / sizeof *output_bytes)
 
 int main(void) {{
-    int8_t *inputs[INPUTS], *outputs[OUTPUTS];
+    void *inputs[INPUTS], *outputs[OUTPUTS];
     void *arena = aligned_alloc({alignment}, {arena});
     int status = 0;
     for (size_t i = 0; i < INPUTS; i++) inputs[i] = malloc(input_bytes[i]);
@@ -91,14 +92,13 @@ class ReferenceCheck:
         Returns:
             "equal", "reference refused", "too large to run" or "VIOLATION"; and what there is to say about it.
         """
-        sizes = [tensor.size for tensor in (*report.inputs, *report.outputs)]
+        sizes = [tensor.nbytes for tensor in (*report.inputs, *report.outputs)]
         # a kernel does no more than this for each of its outputs
         work = sum(layer.macs or _elements(layer.output_shape) * 64 for layer in report.layers)
         if sum(sizes) + report.arena_bytes > MAX_BYTES or work > MAX_WORK:
             return "too large to run", ""
         rng = np.random.default_rng(seed)
-        samples = rng.integers(-128, 128, (SAMPLES, sum(tensor.size for tensor in report.inputs))).astype(np.int8)
-        samples[0] = 127
+        samples = np.concatenate([_values(tensor, rng) for tensor in report.inputs], axis=1)
         return self._compare(self._run(report, samples), self._reference(report, samples))
 
     def _compare(self, done: subprocess.CompletedProcess[bytes], reference: np.ndarray | str) -> tuple[str, str]:
@@ -130,13 +130,13 @@ class ReferenceCheck:
 
     def _run(self, report: ExportReport, samples: np.ndarray) -> subprocess.CompletedProcess[bytes]:
         several = len(report.inputs) > 1 or len(report.outputs) > 1
-        arguments = "(const int8_t *const *)inputs, outputs, arena" if several else "inputs[0], outputs[0], arena"
+        arguments = "(void *)inputs, (void *)outputs, arena" if several else "inputs[0], outputs[0], arena"
         main = self._folder / "main.c"
         main.write_text(
             _MAIN.format(
                 name=report.name,
-                inputs=", ".join(str(tensor.size) for tensor in report.inputs),
-                outputs=", ".join(str(tensor.size) for tensor in report.outputs),
+                inputs=", ".join(str(tensor.nbytes) for tensor in report.inputs),
+                outputs=", ".join(str(tensor.nbytes) for tensor in report.outputs),
                 alignment=ARENA_ALIGNMENT,
                 arena=report.arena_bytes,
                 call=f"{report.name}_invoke({arguments})",
@@ -154,6 +154,15 @@ class ReferenceCheck:
 
     def _gcc(self, arguments: list[object], folder: Path | None = None) -> None:
         subprocess.run(["gcc", *_FLAGS, *map(str, arguments)], check=True, capture_output=True, cwd=folder)
+
+
+def _values(tensor: Interface, rng: np.random.Generator) -> np.ndarray:
+    """Bytes of an input, shape (samples, bytes)."""
+    if tensor.dtype == "float32":
+        return rng.normal(0, 3, (SAMPLES, tensor.size)).astype(np.float32).view(np.int8)
+    values = rng.integers(-128, 128, (SAMPLES, tensor.nbytes)).astype(np.int8)
+    values[0] = 127
+    return values
 
 
 def _elements(shape: tuple[int, ...]) -> int:

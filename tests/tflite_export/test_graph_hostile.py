@@ -192,3 +192,11 @@ def test_sums_beyond_int32() -> None:
 
     with pytest.raises(ExportError, match="may not fit 32 bits"):
         lower(Graph.read(edited(edit)))
+
+
+def test_a_shape_operand_that_is_no_integer() -> None:
+    shape = TensorSpec("s", (2,), None, 0, np.array([np.nan, 4], np.float32), dtype="float32")
+    tensors = [TensorSpec("x", (1, 4), 0.5, 0), shape, TensorSpec("y", (1, 4), 0.5, 0)]
+    model = build_model(tensors, [OpSpec("RESHAPE", ["x", "s"], ["y"])], ["x"], ["y"])
+    with pytest.raises(ExportError, match="its shape, input 1, is not a constant of integers"):
+        lower(Graph.read(model))

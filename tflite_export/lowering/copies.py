@@ -54,9 +54,7 @@ def _copy_whole(op: Op, target_shape: Sequence[int]) -> list[KernelCall]:
 def _reshape(op: Op, context: Context) -> list[KernelCall]:
     source, target = _operands(op)
     shape = op.inputs[1] if len(op.inputs) > 1 else None
-    wanted = op.options.get("new_shape") if shape is None else shape.data
-    if shape is not None and wanted is None:
-        raise ExportError(f"{op}: its shape {shape} is not a constant")
+    wanted = op.options.get("new_shape") if shape is None else constant(op, 1, "shape")
     if wanted is None:
         return _copy_whole(op, target.shape)
     sizes = [int(size) for size in np.ravel(wanted)]

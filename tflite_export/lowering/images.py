@@ -20,6 +20,9 @@ from tflite_export.lowering.op_shapes import (
     result,
 )
 
+# Positions that a table in flash may hold.
+_MAX_TABLE = 1 << 16
+
 
 def _pad(op: Op, context: Context) -> list[KernelCall]:
     source, target = activation(op, 0), result(op)
@@ -57,6 +60,7 @@ def _resize_nearest_neighbor(op: Op, context: Context) -> list[KernelCall]:
     if len(sizes) != 2:
         raise ExportError(f"{op}: its size {sizes} is not a height and a width")
     expect_shape(op, target, (1, *sizes, shape["channels"]))
+    _expect_table(op, max(sizes))
     expect_same_quantization(op, source, target)
     align, half = bool(option(op, "align_corners")), bool(option(op, "half_pixel_centers"))
     rows, columns = (
@@ -76,6 +80,12 @@ def _nearest(size: int, wanted: int, align_corners: bool, half_pixel_centers: bo
     return np.clip(whole, 0, size - 1).astype(np.int32)
 
 
+def _expect_table(op: Op, positions: int) -> None:
+    """Refuse what would take a table of positions larger than any model's."""
+    if positions > _MAX_TABLE:
+        raise ExportError(f"{op}: it takes a table of {positions:,} positions, more than {_MAX_TABLE:,}")
+
+
 def _gather(op: Op, context: Context) -> list[KernelCall]:
     source, target = activation(op, 0), result(op)
     indices = np.asarray(constant(op, 1, "indices"))
@@ -90,6 +100,7 @@ def _gather(op: Op, context: Context) -> list[KernelCall]:
     if indices.size and not 0 <= indices.min() <= indices.max() < source.shape[axis]:
         raise ExportError(f"{op}: its indices leave dimension {axis} of {source}")
     before = int(np.prod(source.shape[:axis], dtype=np.int64))
+    _expect_table(op, before)
     after = int(np.prod(source.shape[axis + 1 :], dtype=np.int64))
     shape = {"height": before, "width": source.shape[axis], "channels": after}
     return [_pick(op, source, target, shape, np.arange(before, dtype=np.int32), indices.reshape(-1).astype(np.int32))]

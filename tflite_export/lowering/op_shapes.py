@@ -48,10 +48,10 @@ def _checked(op: Op, tensor: Tensor, dtypes: tuple[str, ...]) -> Tensor:
 
 
 def constant(op: Op, index: int, what: str) -> np.ndarray:
-    """The values of an input that has to be a constant."""
+    """The values of an input that has to be a constant of integers."""
     tensor = op.inputs[index] if index < len(op.inputs) else None
-    if tensor is None or tensor.data is None:
-        raise ExportError(f"{op}: its {what}, input {index}, is not a constant")
+    if tensor is None or tensor.data is None or tensor.data.dtype.kind not in "iu":
+        raise ExportError(f"{op}: its {what}, input {index}, is not a constant of integers")
     return tensor.data
 
 
