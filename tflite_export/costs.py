@@ -36,6 +36,7 @@ def _layer(call: KernelCall, constants: Sequence[Constant], weights: Sequence[np
     count = sum(tensor.size for tensor in weights)
     nonzero = sum(int(np.count_nonzero(tensor)) for tensor in weights)
     axis = CHANNEL_AXES.get(call.op.name, 0)
+    entropy = sum(entropy_bytes(tensor, axis) for tensor in weights)
     return LayerReport(
         op=call.op.name,
         name=call.output.name,
@@ -48,7 +49,7 @@ def _layer(call: KernelCall, constants: Sequence[Constant], weights: Sequence[np
         weight_count=count,
         density=nonzero / count if count else None,
         weight_bytes=weight_bytes,
-        entropy_bytes=sum(entropy_bytes(tensor, axis) for tensor in weights) if weight_bytes else 0,
+        entropy_bytes=min(entropy, weight_bytes),  # levels may be stored for several layers at once
         constant_bytes=constant_bytes + sum(tensor.nbytes for tensor in tensors_in_flash([call])),
         scratch_bytes=call.scratch_bytes,
     )

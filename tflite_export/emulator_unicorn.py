@@ -39,7 +39,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
             host.serve_call()
             if host.samples_read == 1 and instructions is None:
                 machine.run_until(elf.symbols["tern_model_invoke"], timeout)
-                instructions, readings = machine.count_until_return(timeout, elf.symbols.get("tern_after_op"))
+                instructions, readings = machine.count_until_return(timeout, elf.symbols.get("profile_step"))
             done = len(host.output) // firmware.interface.result_bytes
             if done > reported:
                 reported = done

@@ -173,7 +173,7 @@ def glue_source(interface: ModelInterface, profiled_steps: int = 0) -> str:
         arguments = "(const void *)inputs, (void *)outputs"
     header = '#include "profile.h"\n' if profiled_steps else ""
     # what a reading takes, and when the first step starts
-    readings = "    tern_after_op();\n" * 2 if profiled_steps else ""
+    readings = "    profile_step();\n" * 2 if profiled_steps else ""
     return f"""{header}#include "tern_model.h"
 #include "{interface.name}.h"
 

@@ -12,7 +12,7 @@ static uint64_t readings[READINGS];
 static uint32_t count;
 
 /* The first inference fills the array. */
-void tern_after_op(void) {
+void profile_step(void) {
     const uint64_t now = counter_now();
     if (count < READINGS) {
         readings[count++] = now;

@@ -3,8 +3,8 @@
 #define TERN_FIRMWARE_PROFILE_H
 
 /* What a generated model calls behind every step. It reads the counter, which takes time itself: always the same. */
-void tern_after_op(void);
-#define TERN_AFTER_OP(step) tern_after_op()
+void profile_step(void);
+#define TERN_AFTER_OP(step) profile_step()
 
 /* Prints the readings. */
 void profile_print(void);

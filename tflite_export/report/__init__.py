@@ -8,9 +8,10 @@ from tflite_export.report.model import (
     CoreReport,
     ExportReport,
     LayerReport,
+    Reserve,
     Variant,
 )
-from tflite_export.report.parts import PARTS, Fit, Part, Reserve, fit_parts
+from tflite_export.report.parts import PARTS, Fit, Part, fit_parts
 
 __all__ = [
     "PAGE_FILE",

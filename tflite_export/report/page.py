@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 
 from tflite_export.report.format import count, kernel_name, per_mac, shape
-from tflite_export.report.model import CoreReport, ExportReport, LayerReport, Variant
-from tflite_export.report.parts import Fit, Reserve, fit_parts
+from tflite_export.report.model import CoreReport, ExportReport, LayerReport, Reserve, Variant
+from tflite_export.report.parts import Fit, fit_parts
 from tflite_export.report.pictures import arena_picture, kib
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -128,7 +128,7 @@ def _arena(report: ExportReport) -> str:
     )
     if report.arena_proved_optimal and excess >= 0.0005:
         above += ", proved to be the least"
-    width = max(640, 30 * len(report.layers))
+    width = max(900, 32 * len(report.layers))
     picture = f'<div class="scroll"><div style="min-width:{width}px">{arena_picture(report)}</div></div>'
     return (
         "<section><h2>RAM: the arena</h2>"
@@ -152,7 +152,7 @@ def _layers(report: ExportReport) -> str:
         "<section><h2>Layers</h2><p class='soft'>Bits: stored bits a weight, levels included. Bound: the entropy of "
         "the weights, channel by channel, with their levels."
         + (" Instructions are emulated: they are not clock cycles." if benchmarks else "")
-        + "</p><div class='scroll'><table><thead><tr>"
+        + "</p><div class='scroll layers'><table><thead><tr>"
         + "".join(f"<th{_class(right)}>{escape(name)}</th>" for name, right in zip(head, numeric, strict=True))
         + f"</tr></thead><tbody>{rows}</tbody><tfoot><tr>"
         + "".join(f"<td{_class(right)}>{cell}</td>" for cell, right in zip(totals, numeric, strict=True))
@@ -161,9 +161,10 @@ def _layers(report: ExportReport) -> str:
 
 
 def _layer_row(report: ExportReport, step: int, layer: LayerReport) -> str:
+    operator = escape(layer.op.lower()).replace("_", "_<wbr>")
     cells = [
         (f"{step}", True),
-        (f'{layer.op.lower()}<span class="name" title="{escape(layer.name)}">{escape(layer.name)}</span>', False),
+        (f'{operator}<span class="name" title="{escape(layer.name)}">{escape(layer.name)}</span>', False),
         (shape(layer.output_shape), False),
         (count(layer.macs), True),
         (escape(layer.weights or ""), False),

@@ -9,22 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tflite_export.report.model import CoreReport, ExportReport
-
-_KIB = 1024
-
-
-@dataclass(frozen=True)
-class Reserve:
-    """What the rest of the firmware takes: drivers, its own stack, the network stack.
-
-    Attributes:
-        flash: bytes.
-        ram: bytes.
-    """
-
-    flash: int = 16 * _KIB
-    ram: int = 4 * _KIB
+from tflite_export.report.model import KIB, CoreReport, ExportReport, Reserve
 
 
 @dataclass(frozen=True)
@@ -109,12 +94,12 @@ class Fit:
     @property
     def missing_flash(self) -> int:
         """Bytes of flash that the part lacks."""
-        return max(0, self.flash_bytes - self.part.flash_kib * _KIB)
+        return max(0, self.flash_bytes - self.part.flash_kib * KIB)
 
     @property
     def missing_ram(self) -> int:
         """Bytes of RAM that the part lacks."""
-        return max(0, self.ram_bytes - self.part.ram_kib * _KIB)
+        return max(0, self.ram_bytes - self.part.ram_kib * KIB)
 
     @property
     def fits(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from tflite_export.memory import PlacedBuffer
@@ -43,6 +44,8 @@ def arena_picture(report: ExportReport) -> str:
             f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" '
             f'height="{height:.1f}" rx="3"><title>{escape(_title(buffer))}</title></rect>'
         )
+        # what takes over the bytes in place is drawn over the last step
+        width = (_covered_from(buffer, report.buffers) - buffer.first) * column
         label = f"{buffer.size:,} bytes"
         if len(label) * _CHARACTER_WIDTH > width:
             label = kib(buffer.size)
@@ -74,6 +77,18 @@ def kib(size: int) -> str:
     if size < 1000:
         return f"{size} B"
     return f"{size / 1024:.1f} KiB" if size < 1000 * 1024 else f"{size / 1024 / 1024:.2f} MiB"
+
+
+def _covered_from(buffer: PlacedBuffer, others: Sequence[PlacedBuffer]) -> int:
+    """The step from which another buffer is drawn over this one; behind its last where none is."""
+    starts = [
+        other.first
+        for other in others
+        if buffer.first < other.first <= buffer.last
+        and other.offset < buffer.offset + buffer.size
+        and buffer.offset < other.offset + other.size
+    ]
+    return min([*starts, buffer.last + 1])
 
 
 def _ys(height: float) -> str:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tflite_export.report.format import count, kernel_name, per_mac, shape
-from tflite_export.report.model import Benchmark, ExportReport
-from tflite_export.report.parts import Reserve, fit_parts
+from tflite_export.report.model import Benchmark, ExportReport, Reserve
+from tflite_export.report.parts import fit_parts
 
 
 def overview(report: ExportReport) -> list[Table]:
