@@ -89,7 +89,7 @@ class TestMemory:
 class TestGlue:
     def test_one_input_and_output_are_plain_pointers(self):
         source = glue_source(ModelInterface("net", (16,), (4,), 0))
-        assert "net_invoke(tern_model_input + 0, tern_model_output + 0, arena)" in source
+        assert "net_invoke((const void *)(tern_model_input + 0), (void *)(tern_model_output + 0), arena)" in source
         assert "tern_model_input[16];" in source
         assert "arena[1];" in source
 
