@@ -19,18 +19,21 @@ _UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC
 _KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
-def random_network(seed: int) -> bytes:
+def random_network(seed: int, edges: bool = True) -> bytes:
     """A `.tflite` file: convolutions, pools and additions, then maybe a mean, dense layers and a softmax.
 
     Weights are ternary with equal or different levels, of one sign, binary, sums of ternary ones or plain int8; a
     channel may be flipped (a negative batch-norm gain) or empty.
+
+    With `edges` some networks have inputs and outputs of floats or uint8; without, all are int8.
     """
-    return _Network(np.random.default_rng(seed), has_lstm=seed % 12 == 5).build()
+    return _Network(np.random.default_rng(seed), edges, has_lstm=seed % 12 == 5).build()
 
 
 @dataclass
 class _Network:
     rng: np.random.Generator
+    edges: bool
     has_lstm: bool
     tensors: list[TensorSpec] = field(default_factory=list)
     ops: list[OpSpec] = field(default_factory=list)
@@ -75,7 +78,7 @@ class _Network:
             if self.rng.random() < 0.5 and current.shape[-1] < 512:
                 current = self._softmax(current)
         outputs = [spec for spec in outputs if spec.name != current.name] + [current]
-        if self.rng.random() < 0.3:
+        if self.edges and self.rng.random() < 0.3:
             self._edges(outputs)
         return build_model(self.tensors, self.ops, [x.name for x in self.inputs], [y.name for y in outputs])
 

@@ -90,7 +90,7 @@ def test_imports_come_from_the_wheel(environment: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_exports_and_runs(environment: Path, tmp_path: Path) -> None:
-    (tmp_path / "net.tflite").write_bytes(random_network(1))
+    (tmp_path / "net.tflite").write_bytes(random_network(5, edges=False))
     command = environment / "bin" / "tern-keras"
     output = _run(environment, command, "export", "net.tflite", "out", cwd=tmp_path)
     assert "written to out" in output

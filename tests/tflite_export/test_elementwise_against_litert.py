@@ -15,7 +15,6 @@ from tflite_export.lowering import lower
 from tflite_export.reference import Reference
 
 UNARY = (
-    "ELU",
     "HARD_SWISH",
     "LEAKY_RELU",
     "LOGISTIC",

