@@ -15,6 +15,7 @@ from rich.table import Table
 from tflite_export.boards import BOARDS, CORES
 from tflite_export.errors import ExportError
 from tflite_export.inspection import inspect
+from tflite_export.lowering import OPTIMIZE
 from tflite_export.pipeline import DEFAULT_CORES, DEFAULT_TARGETS, TARGETS, export
 from tflite_export.report import ExportReport, Reserve
 from tflite_export.report.terminal import benchmark_table, overview
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--calibration", type=Path, help="samples for a Keras model: .npz with x, or .npy")
     sub.add_argument("--name", default="model", help="prefix of files and C names (default: model)")
     sub.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=TARGETS, help="default: int8 c")
+    sub.add_argument(
+        "--optimize", default="speed", choices=OPTIMIZE, help="fast kernels, or the smallest weights (default: speed)"
+    )
     sub.add_argument(
         "--arena-limit", type=int, metavar="BYTES", help="the most that the arena may take: slower kernels where needed"
     )
@@ -138,7 +142,14 @@ def _export(options: argparse.Namespace) -> int:
     if options.model.suffix != ".tflite":
         model = _load_keras(options.model)
     report = export(
-        model, options.out_dir, calibration, options.targets, options.name, options.arena_limit, options.cores
+        model,
+        options.out_dir,
+        calibration,
+        options.targets,
+        options.name,
+        optimize=options.optimize,
+        arena_limit=options.arena_limit,
+        cores=options.cores,
     )
     _print(report, overview(report))
     print(f"written to {report.folder}: {', '.join(file for file in report.files if '/' not in file)}")

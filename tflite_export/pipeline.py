@@ -17,7 +17,7 @@ from tflite_export.errors import ExportError
 from tflite_export.files import read_file, write_files
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
-from tflite_export.lowering import check_interface, lower
+from tflite_export.lowering import check_interface, check_optimize, lower
 from tflite_export.memory import MemoryPlan
 from tflite_export.micro_sources import kernel_sources, micro_dir
 from tflite_export.report import PAGE_FILE, REPORT_FILE, CoreReport, ExportReport, Interface
@@ -40,6 +40,7 @@ def export(
     calibration: np.ndarray | Sequence[np.ndarray] | None = None,
     targets: str | Sequence[str] = DEFAULT_TARGETS,
     name: str = "model",
+    optimize: str = "speed",
     arena_limit: int | None = None,
     cores: str | Sequence[str] = DEFAULT_CORES,
 ) -> ExportReport:
@@ -53,6 +54,7 @@ def export(
             (`NAME_custom.tflite`, with packed weights) and "c" (`NAME.c`, `NAME.h`, and the kernel library in `tern/`).
             The `.tflite` is always kept: it is what the other artefacts are verified against.
         name: prefix of the files and of the C names.
+        optimize: "speed", or "size": weights in the format that takes the fewest bytes, 1.6 bits for ternary ones.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
         cores: names of `tflite_export.boards.CORES` to compile the C for, once, so that the report can say what it
             takes there; the empty tuple: none. Where no compiler for a core is installed the report says so.
@@ -78,23 +80,27 @@ def export(
     unknown = [target for target in targets if target not in TARGETS]
     if unknown or not targets:
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
+    check_optimize(optimize)
     cores = check_cores([cores] if isinstance(cores, str) else cores)
     tflite = _tflite(model, calibration)
     graph = Graph.read(tflite)
     check_interface(graph)
 
     files: dict[str, bytes | str] = {f"{name}.tflite": tflite}
+    notes: list[str] = []
     if "int8" in targets:
         files |= tflite_array(tflite, name)
     for target in (target for target in PACK_TARGETS if target in targets):
-        files[packed_file(name, target)] = PACK_TARGETS[target].pack(tflite).tflite
+        packed = PACK_TARGETS[target].pack(tflite, optimize)
+        files[packed_file(name, target)] = packed.tflite
+        notes += [f"{target}: {note}" for note in packed.notes]
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
     calls: list[KernelCall] = []
     if "c" in targets:
-        calls = lower(graph)
+        calls = lower(graph, optimize)
         plan = plan_within(graph, calls, arena_limit)
         files |= _c_files(tflite, graph, plan, name)
-    measured, notes = _measure(files, name, cores) if "c" in targets else ((), ())
+    measured, not_measured = _measure(files, name, cores) if "c" in targets else ((), ())
     report = ExportReport(
         folder=Path(out_dir),
         name=name,
@@ -112,7 +118,7 @@ def export(
         variants=variants(graph, calls, plan) if "c" in targets else (),
         cores=measured,
         benchmarks=(),
-        notes=notes,
+        notes=(*notes, *not_measured),
         files=(*files, REPORT_FILE, PAGE_FILE),
     )
     write_files(report.folder, {**files, REPORT_FILE: report.json(), PAGE_FILE: report.html()})
@@ -120,7 +126,11 @@ def export(
 
 
 def generate_c(
-    tflite: bytes | str | Path, out_dir: str | Path, name: str = "model", arena_limit: int | None = None
+    tflite: bytes | str | Path,
+    out_dir: str | Path,
+    name: str = "model",
+    optimize: str = "speed",
+    arena_limit: int | None = None,
 ) -> list[Path]:
     """Write `NAME.c`, `NAME.h` and the kernel library that they call.
 
@@ -128,6 +138,7 @@ def generate_c(
         tflite: an int8 `.tflite` file's content, or its path.
         out_dir: made if missing.
         name: prefix of the files and of every C name.
+        optimize: "speed" or "size", see `export`.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
 
     Returns:
@@ -146,9 +157,12 @@ def generate_c(
         ['net.h', 'net.c', 'tern.h']
     """
     c_source.check_name(name)
+    check_optimize(optimize)
     tflite = _tflite(tflite, None)
     graph = Graph.read(tflite)
-    return write_files(Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph), arena_limit), name))
+    return write_files(
+        Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph, optimize), arena_limit), name)
+    )
 
 
 def packed_file(name: str, target: str) -> str:

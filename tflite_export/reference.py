@@ -9,6 +9,27 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tflite_export.errors import ExportError
+from tflite_export.reference_tflm import TflmReference, is_installed
+
+
+def reference_of(tflite: bytes) -> Reference | TflmReference:
+    """What a model is verified against: LiteRT's reference kernels, or TFLM's where LiteRT refuses the file.
+
+    Args:
+        tflite: content of a `.tflite` file with integer or float inputs and outputs and a batch of one.
+
+    Raises:
+        ExportError: if neither takes it, or LiteRT refuses it and TFLM's interpreter is not installed.
+    """
+    try:
+        return Reference(tflite)
+    except ExportError as error:
+        if not is_installed():
+            raise ExportError(f"{error}; TFLM may take it: pip install tern-keras[tflm]") from error
+        try:
+            return TflmReference(tflite)
+        except ExportError as other:
+            raise ExportError(f"{error}; {other}") from other
 
 
 class Reference:
@@ -23,6 +44,8 @@ class Reference:
     Raises:
         ExportError: if LiteRT refuses the file.
     """
+
+    runtime = "LiteRT's reference kernels"
 
     def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from tflite_export.errors import ExportError
 from tflite_export.host import HostModel
 from tflite_export.pipeline import packed_file
-from tflite_export.reference import Reference
+from tflite_export.reference import reference_of
 from tflite_export.report import ExportReport, expected_arrays
 from tflite_export.targets import PACK_TARGETS
 
@@ -62,7 +62,7 @@ class VerifyReport:
 
 
 def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.ndarray | None = None) -> VerifyReport:
-    """Run every artefact of an export on the same samples and compare with LiteRT's reference kernels.
+    """Run every artefact of an export on the same samples and compare with the reference kernels of the int8 file.
 
     Args:
         report: of the export.
@@ -85,12 +85,16 @@ def verify(report: ExportReport, x: np.ndarray | Sequence[np.ndarray], y: np.nda
     """
     samples = quantize_inputs(report, x)
     check_labels(report, y, len(samples))
-    expected = reference_outputs(report, samples)
-    checks = [ArtefactCheck("int8 in LiteRT's reference kernels", 0, accuracy(report, expected, y))]
-    for target in (target for target in PACK_TARGETS if target in report.targets):
-        outputs = PACK_TARGETS[target].load(_content(report.folder / packed_file(report.name, target)))(samples)
-        what = f"{target} in {PACK_TARGETS[target].runtime}"
-        checks.append(ArtefactCheck(what, count_different(outputs, expected), accuracy(report, outputs, y)))
+    reference = reference_of(_content(report.tflite_path))
+    expected = reference(samples)
+    checks = [ArtefactCheck(f"int8 in {reference.runtime}", 0, accuracy(report, expected, y))]
+    for name, target in PACK_TARGETS.items():
+        if name not in report.targets:
+            continue
+        outputs = target.load(_content(report.folder / packed_file(report.name, name)))(samples)
+        wanted = expected if target.reference is None else target.reference(_content(report.tflite_path))(samples)
+        what = f"{name} in {target.runtime}" + ("" if target.reference is None else ", against int8 there")
+        checks.append(ArtefactCheck(what, count_different(outputs, wanted), accuracy(report, outputs, y)))
     if "c" in report.targets:
         outputs = HostModel(report)(samples)
         checks.append(ArtefactCheck("C on the host", count_different(outputs, expected), accuracy(report, outputs, y)))
@@ -120,8 +124,8 @@ def quantize_inputs(report: ExportReport, x: np.ndarray | Sequence[np.ndarray]) 
 
 
 def reference_outputs(report: ExportReport, samples: np.ndarray) -> np.ndarray:
-    """What LiteRT's reference kernels compute: int8, shape (samples, bytes of all outputs)."""
-    return Reference(_content(report.tflite_path))(samples)
+    """What the reference kernels compute: int8, shape (samples, bytes of all outputs)."""
+    return reference_of(_content(report.tflite_path))(samples)
 
 
 def _content(path: Path) -> bytes:

@@ -152,6 +152,53 @@ def test_the_int8_target_takes_operators_that_the_c_lacks(tmp_path: Path) -> Non
         export(model, tmp_path / "c")
 
 
+def _convolution() -> bytes:
+    """A convolution with 4,608 ternary weights."""
+    rng = np.random.default_rng(0)
+    weights = rng.choice([-127, 0, 127], (32, 3, 3, 16)).astype(np.int8)
+    tensors = [
+        TensorSpec("x", (1, 9, 9, 16), 0.02, -5),
+        TensorSpec("w", weights.shape, [0.01] * 32, 0, weights),
+        TensorSpec("b", (32,), [0.0002] * 32, 0, np.zeros(32, np.int32), dtype="int32"),
+        TensorSpec("y", (1, 9, 9, 32), 0.5, 3),
+    ]
+    return build_model(tensors, [OpSpec("CONV_2D", ["x", "w", "b"], ["y"], {"padding": "SAME"})], ["x"], ["y"])
+
+
+def test_for_size_a_ternary_weight_takes_less_than_1_62_bits(tmp_path: Path) -> None:
+    report = export(_convolution(), tmp_path, optimize="size", cores=())
+    (layer,) = report.layers
+    levels = 2 * 32
+    assert layer.weights == "base3"
+    assert 8 * (layer.weight_bytes - levels) / 4608 < 1.62
+    assert layer.kernel == "tern_conv2d_base3_expanded"
+    assert verify(report, _real(report)).ok
+
+
+def test_a_tight_arena_takes_the_kernel_without_scratch(tmp_path: Path) -> None:
+    free = export(_convolution(), tmp_path / "free", optimize="size", cores=())
+    tight = export(_convolution(), tmp_path / "tight", optimize="size", arena_limit=16, cores=())
+    assert free.layers[0].scratch_bytes == free.arena_bytes - free.arena_bytes % 16 - 12 == 36
+    assert (tight.layers[0].kernel, tight.layers[0].scratch_bytes) == ("tern_conv2d_base3_ref", 0)
+    assert tight.arena_bytes <= 16
+    samples = _real(free)
+    assert verify(free, samples).ok
+    assert verify(tight, samples).ok
+
+
+def test_for_speed_a_convolution_reads_gaps(tmp_path: Path) -> None:
+    report = export(_convolution(), tmp_path, cores=())
+    assert (report.layers[0].kernel, report.layers[0].weights) == ("tern_conv2d_gaps", "gaps")
+    assert verify(report, _real(report)).ok
+
+
+def test_what_to_optimise_for_is_checked(tmp_path: Path) -> None:
+    for function in (export, generate_c):
+        with pytest.raises(ExportError, match="unknown optimize 'time': choose speed or size"):
+            function(_convolution(), tmp_path, optimize="time")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_float_model_is_refused(tmp_path: Path) -> None:
     tensors = [TensorSpec(name, (1, 4), dtype="float32") for name in "xy"]
     model = build_model(tensors, [OpSpec("SOFTMAX", ["x"], ["y"])], ["x"], ["y"])

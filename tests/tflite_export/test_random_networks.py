@@ -23,6 +23,7 @@ from tflite_export.reference import Reference
 from tflite_export.report import ExportReport
 
 NETWORKS = 240
+SMALL = range(0, NETWORKS, 4)  # exported for size as well
 SAMPLES = 8
 # Between them they call every kernel, and have several inputs and several outputs.
 SEEDS_ON_CORES = (18, 37, 53, 63, 88, 111, 165, 169, 239)
@@ -46,16 +47,20 @@ def _values(tensor: Tensor, rng: np.random.Generator, count: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> NetworkProgram:
     """Every network in one program, under the sanitizers."""
-    return NetworkProgram(
-        tmp_path_factory.mktemp("networks"), {f"net{seed}": random_network(seed) for seed in range(NETWORKS)}
-    )
+    models = {f"net{seed}": random_network(seed) for seed in range(NETWORKS)}
+    small = {f"small{seed}": random_network(seed) for seed in SMALL}
+    options = {name: {"optimize": "size"} for name in small}
+    return NetworkProgram(tmp_path_factory.mktemp("networks"), models | small, options)
 
 
 @pytest.mark.parametrize("seed", range(NETWORKS))
 def test_c_on_the_host_equals_the_reference(program: NetworkProgram, seed: int) -> None:
     model = random_network(seed)
     samples = _samples(Graph.read(model), seed)
-    np.testing.assert_array_equal(program(f"net{seed}", samples), Reference(model)(samples))
+    expected = Reference(model)(samples)
+    np.testing.assert_array_equal(program(f"net{seed}", samples), expected)
+    if seed in SMALL:
+        np.testing.assert_array_equal(program(f"small{seed}", samples), expected)
 
 
 def _kernels(seeds: Iterable[int]) -> set[str]:

@@ -23,6 +23,7 @@ from tflite_export.lowering import (
 )
 from tflite_export.lowering.context import Context, Lowering
 
+OPTIMIZE = ("speed", "size")
 # Of a model's inputs and outputs; between them all activations are int8.
 INTERFACE_DTYPES = ("int8", "uint8", "int16", "float32")
 
@@ -72,6 +73,16 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
             "the target int8 alone takes any"
         )
     return calls
+
+
+def check_optimize(optimize: str) -> None:
+    """Refuse what is neither "speed" nor "size".
+
+    Raises:
+        ExportError: naming both.
+    """
+    if optimize not in OPTIMIZE:
+        raise ExportError(f"unknown optimize {optimize!r}: choose {' or '.join(OPTIMIZE)}")
 
 
 def check_interface(graph: Graph) -> None:

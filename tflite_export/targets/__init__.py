@@ -12,12 +12,13 @@ __all__ = ["PACK_TARGETS", "PackTarget", "Packed", "Runner", "pack"]
 PACK_TARGETS: dict[str, PackTarget] = {"custom": custom.TARGET}
 
 
-def pack(tflite: bytes, target: str) -> bytes:
+def pack(tflite: bytes, target: str, optimize: str = "speed") -> bytes:
     """Pack an int8 `.tflite` for a runtime.
 
     Args:
         tflite: content of an int8 `.tflite` file, anyone's.
         target: one of `PACK_TARGETS`.
+        optimize: "speed" or "size", where the target has the choice.
 
     Returns:
         Content of a `.tflite` file that computes the same, bit for bit, in the target's runtime.
@@ -27,4 +28,4 @@ def pack(tflite: bytes, target: str) -> bytes:
     """
     if target not in PACK_TARGETS:
         raise ExportError(f"unknown target {target}; known are {', '.join(PACK_TARGETS)}")
-    return PACK_TARGETS[target].pack(tflite).tflite
+    return PACK_TARGETS[target].pack(tflite, optimize).tflite

@@ -31,11 +31,14 @@ class PackTarget:
     """A way to pack an int8 `.tflite`.
 
     Attributes:
-        pack: from the int8 file's content to the packed one's. Raises ExportError.
+        pack: from the int8 file's content, and "speed" or "size", to the packed file. Raises ExportError.
         load: a packed file's content as a runner in its real runtime. Raises ExportError, saying what to install.
         runtime: the runtime's name, for tables.
+        reference: the int8 file's content as a runner in the same runtime, where that computes other values than
+            LiteRT's reference kernels; None where it does not.
     """
 
-    pack: Callable[[bytes], Packed]
+    pack: Callable[[bytes, str], Packed]
     load: Callable[[bytes], Runner]
     runtime: str
+    reference: Callable[[bytes], Runner] | None = None
