@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Callable
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from tflite_export.errors import ExportError
-from tflite_export.graph import Graph
 
 # Of the interpreter, far more than a microcontroller has.
 _ARENA_BYTES = 1 << 24
@@ -37,12 +37,14 @@ class TflmReference:
             raise ExportError("TFLM's interpreter is not installed: pip install tern-keras[tflm]")
         from tflite_micro.python.tflite_micro import runtime
 
-        graph = Graph.read(tflite)
-        self._inputs, self._outputs = graph.inputs, graph.outputs
         try:
             self._interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=_ARENA_BYTES)
         except (RuntimeError, ValueError) as error:
             raise ExportError(f"TFLM refuses the model: {error}") from error
+        # not by Graph: compressed weights have shapes that no other runtime would take
+        subgraph = schema.Model.GetRootAs(tflite, 0).Subgraphs(0)
+        self._inputs = [self._interpreter.get_input_details(i) for i in range(subgraph.InputsLength())]
+        self._outputs = subgraph.OutputsLength()
 
     def __call__(self, samples: np.ndarray, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """Run samples, each from a state of zero.
@@ -54,14 +56,15 @@ class TflmReference:
         Returns:
             int8, shape (samples, bytes): a row is all outputs, one after the other.
         """
-        splits = np.cumsum([tensor.nbytes for tensor in self._inputs])[:-1]
+        sizes = [np.prod(detail["shape"]) * np.dtype(detail["dtype"]).itemsize for detail in self._inputs]
+        splits = np.cumsum(sizes)[:-1]
         rows = []
         for count, sample in enumerate(np.ascontiguousarray(samples), 1):
             self._interpreter.reset()
-            for index, (tensor, values) in enumerate(zip(self._inputs, np.split(sample, splits), strict=True)):
-                self._interpreter.set_input(values.view(tensor.dtype).reshape(tensor.shape), index)
+            for index, (detail, values) in enumerate(zip(self._inputs, np.split(sample, splits), strict=True)):
+                self._interpreter.set_input(values.view(detail["dtype"]).reshape(detail["shape"]), index)
             self._interpreter.invoke()
-            outputs = [self._interpreter.get_output(index) for index in range(len(self._outputs))]
+            outputs = [self._interpreter.get_output(index) for index in range(self._outputs)]
             rows.append(np.concatenate([values.ravel().view(np.int8) for values in outputs]))
             if progress is not None:
                 progress(count)

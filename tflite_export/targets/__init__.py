@@ -4,12 +4,12 @@ A target is a module with a `TARGET`. Every one equals the int8 model bit for bi
 """
 
 from tflite_export.errors import ExportError
-from tflite_export.targets import custom
+from tflite_export.targets import custom, tflm
 from tflite_export.targets.target import Packed, PackTarget, Runner
 
 __all__ = ["PACK_TARGETS", "PackTarget", "Packed", "Runner", "pack"]
 
-PACK_TARGETS: dict[str, PackTarget] = {"custom": custom.TARGET}
+PACK_TARGETS: dict[str, PackTarget] = {"custom": custom.TARGET, "tflm": tflm.TARGET}
 
 
 def pack(tflite: bytes, target: str, optimize: str = "speed") -> bytes:
