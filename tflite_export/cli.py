@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--arena-limit", type=int, metavar="BYTES", help="the most that the arena may take: slower kernels where needed"
     )
+    sub.add_argument("--refine-levels", action="store_true", help="two integers with the best ratio for TTQ's levels")
+    sub.add_argument("--unit-levels", action="store_true", help="-1, 0, 1 for ternary weights, for int4 and int2")
     sub.add_argument(
         "--cores", nargs="*", default=DEFAULT_CORES, choices=CORES, help="measure code and stack (default: cortex-m4)"
     )
@@ -150,6 +152,8 @@ def _export(options: argparse.Namespace) -> int:
         optimize=options.optimize,
         arena_limit=options.arena_limit,
         cores=options.cores,
+        refine_levels=options.refine_levels,
+        unit_levels=options.unit_levels,
     )
     _print(report, overview(report))
     print(f"written to {report.folder}: {', '.join(file for file in report.files if '/' not in file)}")

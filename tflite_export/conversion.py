@@ -25,6 +25,7 @@ import tern_keras
 from tern_keras.cloning import clone_with
 from tern_keras.layers import ActivationQuantizer
 from tern_keras.structure import all_layers, is_graph, layer_paths
+from tflite_export import level_refinement
 from tflite_export.activation_ranges import ActivationRange, Tapped, quantize_with_ranges
 from tflite_export.errors import ExportError
 from tflite_export.recurrent_layers import check_recurrent, has_fused_lstm, is_recurrent, without_loops
@@ -32,7 +33,12 @@ from tflite_export.recurrent_ranges import calibrate_from_zero
 from tflite_export.report import expected_arrays
 
 
-def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) -> bytes:
+def convert(
+    model: keras.Model,
+    calibration: np.ndarray | Sequence[np.ndarray],
+    refine_levels: bool = False,
+    unit_levels: bool = False,
+) -> bytes:
     """Convert a Keras model to int8, weights, activations, inputs and outputs.
 
     Works on every Keras backend: where it is not TensorFlow, a child process with the TensorFlow backend converts.
@@ -49,6 +55,10 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
         calibration: real samples, scaled as in training, from which the converter takes the activations' ranges:
             a floating-point array of shape (samples, *input shape), or a list of one such array an input.
             100 to 500 samples are usual.
+        refine_levels: choose the two integers of TTQ's levels so that their ratio is the trained one as nearly as two
+            integers up to 127 can have it; else the larger is 127 and the smaller is rounded, by up to 0.4 %.
+        unit_levels: make ternary channels with levels of one magnitude -1, 0, 1 instead of -127, 0, 127, for the
+            targets int4 and int2. Biases become coarser by as much.
 
     Returns:
         The content of a `.tflite` file with a batch of one.
@@ -77,9 +87,12 @@ def convert(model: keras.Model, calibration: np.ndarray | Sequence[np.ndarray]) 
     for quantizer in _activation_quantizers(stock):
         ActivationRange.of(quantizer)
     samples = _check_calibration(stock, calibration)
-    if keras.config.backend() == "tensorflow":
-        return _convert_here(stock, samples)
-    return _convert_in_child(stock, samples)
+    here = keras.config.backend() == "tensorflow"
+    tflite = _convert_here(stock, samples) if here else _convert_in_child(stock, samples)
+    if refine_levels:
+        ratios = level_refinement.level_ratios(keras.ops.convert_to_numpy(weight) for weight in stock.weights)
+        tflite = level_refinement.refine_levels(tflite, ratios)
+    return level_refinement.unit_levels(tflite) if unit_levels else tflite
 
 
 def _check_model(model: keras.Model) -> None:

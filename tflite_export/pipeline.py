@@ -43,6 +43,8 @@ def export(
     optimize: str = "speed",
     arena_limit: int | None = None,
     cores: str | Sequence[str] = DEFAULT_CORES,
+    refine_levels: bool = False,
+    unit_levels: bool = False,
 ) -> ExportReport:
     """Export a model to a folder.
 
@@ -50,14 +52,17 @@ def export(
         model: a Keras model, or an int8 `.tflite` as bytes or as a path.
         out_dir: made if missing; files of an earlier export of the same name are replaced.
         calibration: for a Keras model, see `convert`; for a `.tflite` None.
-        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array), "custom"
-            (`NAME_custom.tflite`, with packed weights) and "c" (`NAME.c`, `NAME.h`, and the kernel library in `tern/`).
+        targets: any of "int8" (`NAME.tflite`, and `NAME_tflite.c` / `.h` with the file as an array), "int4", "int2",
+            "custom", "tflm" (`NAME_custom.tflite` and so on, with packed weights) and "c" (`NAME.c`, `NAME.h`, and the
+            kernels in `tern/`).
             The `.tflite` is always kept: it is what the other artefacts are verified against.
         name: prefix of the files and of the C names.
         optimize: "speed", or "size": weights in the format that takes the fewest bytes, 1.6 bits for ternary ones.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
         cores: names of `tflite_export.boards.CORES` to compile the C for, once, so that the report can say what it
             takes there; the empty tuple: none. Where no compiler for a core is installed the report says so.
+        refine_levels: for a Keras model, see `convert`.
+        unit_levels: for a Keras model, see `convert`.
 
     Returns:
         The report, also written as `report.json` and as the page `report.html`.
@@ -82,7 +87,7 @@ def export(
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
     check_optimize(optimize)
     cores = check_cores([cores] if isinstance(cores, str) else cores)
-    tflite = _tflite(model, calibration)
+    tflite = _tflite(model, calibration, refine_levels=refine_levels, unit_levels=unit_levels)
     graph = Graph.read(tflite)
     check_interface(graph)
 
@@ -194,16 +199,18 @@ def tflite_array(tflite: bytes, name: str) -> dict[str, str]:
     return {f"{symbol}.h": head, f"{symbol}.c": f'#include "{symbol}.h"\n\n{aligned}\n'}
 
 
-def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None) -> bytes:
+def _tflite(model: Any, calibration: np.ndarray | Sequence[np.ndarray] | None, **levels: bool) -> bytes:
     if isinstance(model, bytes | bytearray | str | Path):
         if calibration is not None:
             raise ExportError("a .tflite is calibrated already: leave the calibration data out")
+        if any(levels.values()):
+            raise ExportError("a .tflite has its levels already: they are chosen where a Keras model is converted")
         return bytes(model) if isinstance(model, bytes | bytearray) else read_file(Path(model))
     if calibration is None:
         raise ExportError("a Keras model needs calibration data: 100 to 500 real samples, scaled as in training")
     from tflite_export.conversion import convert  # loads Keras and TensorFlow: seconds that a .tflite does not need
 
-    return convert(model, calibration)
+    return convert(model, calibration, **levels)
 
 
 def _measure(

@@ -1,15 +1,20 @@
 """The `.tflite` targets: the int8 model packed for a runtime, and that runtime, to verify the packing in.
 
-A target is a module with a `TARGET`. Every one equals the int8 model bit for bit in its own runtime.
+Every one equals the int8 model bit for bit in its own runtime.
 """
 
 from tflite_export.errors import ExportError
-from tflite_export.targets import custom, tflm
+from tflite_export.targets import custom, small_integers, tflm
 from tflite_export.targets.target import Packed, PackTarget, Runner
 
 __all__ = ["PACK_TARGETS", "PackTarget", "Packed", "Runner", "pack"]
 
-PACK_TARGETS: dict[str, PackTarget] = {"custom": custom.TARGET, "tflm": tflm.TARGET}
+PACK_TARGETS: dict[str, PackTarget] = {
+    "int4": small_integers.INT4,
+    "int2": small_integers.INT2,
+    "custom": custom.TARGET,
+    "tflm": tflm.TARGET,
+}
 
 
 def pack(tflite: bytes, target: str, optimize: str = "speed") -> bytes:

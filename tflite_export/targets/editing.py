@@ -83,6 +83,24 @@ class Editor:
             self._constants[key] = len(self.subgraph.tensors) - 1
         return self._constants[key]
 
+    def set_data(self, index: int, data: np.ndarray, dtype: int | None = None) -> None:
+        """Give a constant other values, in a buffer of its own.
+
+        Args:
+            index: of the tensor.
+            data: of the tensor's own type; or bytes of another, uint8.
+            dtype: the schema's number of that other type.
+        """
+        tensor = self.subgraph.tensors[index]
+        little = data.astype(data.dtype.newbyteorder("<"))
+        self.model.buffers.append(schema.BufferT(data=np.frombuffer(little.tobytes(), np.uint8)))
+        tensor.buffer = len(self.model.buffers) - 1
+        tensor.type = tensor.type if dtype is None else dtype
+
+    def set_scales(self, index: int, scales: np.ndarray) -> None:
+        """Give a tensor other scales, float32, as many as it has."""
+        self.subgraph.tensors[index].quantization.scale = scales
+
     def make_custom(self, index: int, name: str, inputs: list[int], options: bytes) -> None:
         """Make an operator a custom one with the same outputs.
 
