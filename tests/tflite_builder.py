@@ -84,7 +84,6 @@ _OPS = {
     "RELU_0_TO_1": _Op(None, 1, {}),
     "RELU_N1_TO_1": _Op(None, 1, {}),
     "SQUARED_DIFFERENCE": _Op("SquaredDifferenceOptions", 2, {}),
-    "SUM": _Op("ReducerOptions", 2, {"keepDims": False}),
     "TANH": _Op(None, 2, {}),
     "BROADCAST_TO": _Op("BroadcastToOptions", 3, {}),
     "CONCATENATION": _Op("ConcatenationOptions", 2, {"axis": -1, "fusedActivationFunction": None}),

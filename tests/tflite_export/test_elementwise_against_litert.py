@@ -29,7 +29,7 @@ UNARY = (
     "RELU_N1_TO_1",
     "TANH",
 )
-BINARY = ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU")
+BINARY = ("ADD", "SUB", "SQUARED_DIFFERENCE", "MUL", "MAXIMUM", "MINIMUM", "PRELU")
 # The functions whose output has one fixed quantisation.
 _FIXED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
@@ -68,6 +68,8 @@ def binary(op: str, seed: int) -> bytes:
     out = max(scales) * float(rng.uniform(0.7, 2))
     if op in ("MUL", "PRELU"):
         out = scales[0] * scales[1] * float(2.0 ** rng.uniform(2, 8))
+    if op == "SQUARED_DIFFERENCE":
+        out = max(scales) ** 2 * float(2.0 ** rng.uniform(1, 9))
     if op in ("MAXIMUM", "MINIMUM"):
         out = scales[0]
     tensors = []
