@@ -221,14 +221,14 @@ class _Network:
 
     def _binary(self, x: TensorSpec) -> TensorSpec:
         """With a function of itself, or with a constant a channel."""
-        op = self._draw(["SUB", "MUL", "MAXIMUM", "MINIMUM"])
+        op = self._draw(["SUB", "MUL", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"])
         if self.rng.random() < 0.5:
             data = self.rng.integers(-128, 128, x.shape[-1:]).astype(np.int8)
             other = self._tensor(x.shape[-1:], x.scale, x.zero_point, data)
         else:
             other = self._like(x, x.shape)
             self.ops.append(OpSpec("LEAKY_RELU", [x.name], [other.name], {"alpha": -0.7}))
-        scale = {"SUB": x.scale * 1.5, "MUL": x.scale**2 * 60}.get(op)
+        scale = {"SUB": x.scale * 1.5, "MUL": x.scale**2 * 60, "SQUARED_DIFFERENCE": x.scale**2 * 40}.get(op)
         y = self._like(x, x.shape) if scale is None else self._activation(x.shape, float(np.float32(scale)))
         self.ops.append(OpSpec(op, [x.name, other.name], [y.name]))
         return y

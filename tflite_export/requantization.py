@@ -15,6 +15,7 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
 
 ADD_LEFT_SHIFT = 20
+SQUARED_DIFFERENCE_LEFT_SHIFT = 7
 # Below it TFLite takes a multiplier for zero.
 MINIMUM_SHIFT = -31
 _SOFTMAX_INTEGER_BITS = 5
@@ -184,10 +185,22 @@ def mean_multiplier(source: Tensor, target: Tensor, count: int) -> tuple[int, in
 def add_multipliers(sources: tuple[Tensor, Tensor], target: Tensor) -> list[tuple[int, int]]:
     """(multiplier, shift) of both inputs and of the output of an ADD."""
     twice_maximum = 2.0 * max(tensor.scale for tensor in sources)
+    return _pair_multipliers(sources, target, twice_maximum / 2.0**ADD_LEFT_SHIFT)
+
+
+def squared_difference_multipliers(sources: tuple[Tensor, Tensor], target: Tensor) -> list[tuple[int, int]]:
+    """(multiplier, shift) of both inputs and of the output of a SQUARED_DIFFERENCE."""
+    twice_maximum = 2.0 * max(tensor.scale for tensor in sources)
+    return _pair_multipliers(sources, target, twice_maximum**2 / 2.0 ** (2 * SQUARED_DIFFERENCE_LEFT_SHIFT))
+
+
+def _pair_multipliers(sources: tuple[Tensor, Tensor], target: Tensor, unit: float) -> list[tuple[int, int]]:
+    """Of inputs brought to twice the larger scale; `unit` is what 1 stands for in their result."""
+    twice_maximum = 2.0 * max(tensor.scale for tensor in sources)
     inputs = [quantize_multiplier(tensor.scale / twice_maximum) for tensor in sources]
-    output = twice_maximum / (2.0**ADD_LEFT_SHIFT * target.scale)
+    output = unit / target.scale
     if output >= 1:
-        raise ExportError(f"the sum {target} has the scale {target.scale:g}, too small for its inputs'")
+        raise ExportError(f"the result {target} has the scale {target.scale:g}, too small for its inputs'")
     return [*inputs, quantize_multiplier(output)]
 
 

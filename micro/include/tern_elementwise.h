@@ -25,6 +25,11 @@ tern_status tern_add_ref(const tern_add_params *params, const int8_t *input0, co
 tern_status tern_sub_ref(const tern_add_params *params, const int8_t *input0, const int8_t *input1,
                          int8_t *output);
 
+/* SQUARED_DIFFERENCE: the square of what SUB computes before it is scaled. Parameters as of ADD; up to a left
+ * shift of 7, of multipliers up to 1/2, the square fits an int32. */
+tern_status tern_squared_difference_ref(const tern_add_params *params, const int8_t *input0,
+                                        const int8_t *input1, int8_t *output);
+
 /* MUL, broadcast as ADD is. */
 typedef struct {
     int32_t shape[TERN_MAX_RANK];      /* of the output */

@@ -45,6 +45,12 @@ static int8_t difference_of(const void *params, int8_t value0, int8_t value1) {
     return to_output(params, term(params, 0, value0) - term(params, 1, value1));
 }
 
+/* Unsigned: with hostile parameters the square may leave an int32. */
+static int8_t squared_difference_of(const void *params, int8_t value0, int8_t value1) {
+    const uint32_t difference = (uint32_t)(term(params, 0, value0) - term(params, 1, value1));
+    return to_output(params, (int32_t)(difference * difference));
+}
+
 tern_status tern_add_ref(const tern_add_params *params, const int8_t *input0, const int8_t *input1,
                          int8_t *output) {
     const tern_status status = check(params, input0, input1, output);
@@ -58,5 +64,14 @@ tern_status tern_sub_ref(const tern_add_params *params, const int8_t *input0, co
     const tern_status status = check(params, input0, input1, output);
     if (status == TERN_OK)
         tern_for_each_pair(params->shape, params->strides, input0, input1, output, difference_of, params);
+    return status;
+}
+
+tern_status tern_squared_difference_ref(const tern_add_params *params, const int8_t *input0,
+                                        const int8_t *input1, int8_t *output) {
+    const tern_status status = check(params, input0, input1, output);
+    if (status == TERN_OK)
+        tern_for_each_pair(params->shape, params->strides, input0, input1, output, squared_difference_of,
+                           params);
     return status;
 }

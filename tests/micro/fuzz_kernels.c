@@ -363,6 +363,8 @@ static tern_status call_add(bool hostile) {
     int8_t *output = block(product(p.shape));
     if (hostile)
         spoil_value(p.zero_point, 2), spoil_value(&p.left_shift, 6);
+    if (one_in(3))
+        return tern_squared_difference_ref(&p, inputs[0], inputs[1], output);
     return (one_in(2) ? tern_add_ref : tern_sub_ref)(&p, inputs[0], inputs[1], output);
 }
 

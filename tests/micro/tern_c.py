@@ -239,6 +239,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_mean_ref": MeanParams,
     "tern_add_ref": AddParams,
     "tern_sub_ref": AddParams,
+    "tern_squared_difference_ref": AddParams,
     "tern_mul_ref": MulParams,
     "tern_prelu_ref": PreluParams,
     "tern_maximum_ref": ChoiceParams,

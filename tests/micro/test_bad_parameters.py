@@ -25,7 +25,7 @@ from tern_c import (
 )
 
 LARGE = 2**31 - 1
-PAIRS = [f"tern_{name}_ref" for name in ("add", "sub", "mul", "prelu", "maximum", "minimum")]
+PAIRS = [f"tern_{name}_ref" for name in ("add", "sub", "squared_difference", "mul", "prelu", "maximum", "minimum")]
 
 
 def good_params(name: str) -> Structure:
@@ -173,10 +173,10 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((["tern_mean_ref"], field, value, ERROR_PARAMETER)
       for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
                             "shift": (-32, 31)}.items() for value in values),
-    *((PAIRS[:2], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
+    *((PAIRS[:3], f"{field}[{i}]", value, ERROR_PARAMETER) for i in range(2)
       for field, values in {"zero_point": (-129, 128), "multiplier": (-1,), "shift": (1, -32)}.items()
       for value in values),
-    *((PAIRS[:2], field, value, ERROR_PARAMETER)
+    *((PAIRS[:3], field, value, ERROR_PARAMETER)
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),

@@ -98,9 +98,10 @@ def test_mean(seed: int) -> None:
     check_in_place("tern_mean_ref", params, random_int8(rng, *shape), place=0, output=output)
 
 
+@pytest.mark.parametrize("kernel", ["tern_add_ref", "tern_sub_ref", "tern_squared_difference_ref"])
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("place", [0, 1])
-def test_add(place: int, seed: int) -> None:
+def test_add_and_its_like(place: int, seed: int, kernel: str) -> None:
     """The operand that is overwritten is whole, the other one may be broadcast."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 6, 4).tolist())
@@ -124,7 +125,7 @@ def test_add(place: int, seed: int) -> None:
         minimum=-128,
         maximum=127,
     )
-    check_in_place("tern_add_ref", params, *(random_int8(rng, *each) for each in shapes), place=place, output=shape)
+    check_in_place(kernel, params, *(random_int8(rng, *each) for each in shapes), place=place, output=shape)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

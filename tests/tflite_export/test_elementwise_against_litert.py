@@ -15,8 +15,12 @@ from tflite_export.lowering import lower
 from tflite_export.reference import Reference
 
 UNARY = (
+    "ABS",
+    "EXP",
+    "GELU",
     "HARD_SWISH",
     "LEAKY_RELU",
+    "LOG",
     "LOGISTIC",
     "QUANTIZE",
     "RELU",
@@ -25,7 +29,7 @@ UNARY = (
     "RELU_N1_TO_1",
     "TANH",
 )
-BINARY = ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU")
+BINARY = ("ADD", "SUB", "SQUARED_DIFFERENCE", "MUL", "MAXIMUM", "MINIMUM", "PRELU")
 # The functions whose output has one fixed quantisation.
 _FIXED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
@@ -37,7 +41,14 @@ def unary(op: str, seed: int) -> bytes:
     wanted = _FIXED.get(op, (float(scale * 2.0 ** rng.uniform(-0.5, 2)), int(rng.integers(-128, 128))))
     if op == "TANH" and seed % 2:
         wanted = (float(2.0 ** rng.uniform(-9, -5)), int(rng.integers(-128, 128)))
-    options: dict[str, Any] = {"alpha": float(rng.uniform(-0.5, 1.5))} if op == "LEAKY_RELU" else {}
+    if op == "EXP":
+        scale = float(2.0 ** rng.uniform(-9, -3.5))
+        wanted = (float(np.exp(scale * (127 - zero_point)) / 2.0 ** rng.uniform(5, 9)), wanted[1])
+    options: dict[str, Any] = {}
+    if op == "LEAKY_RELU":
+        options = {"alpha": float(rng.uniform(-0.5, 1.5))}
+    if op == "GELU":
+        options = {"approximate": bool(seed % 2)}
     tensors = [TensorSpec("x", (1, 256), scale, zero_point), TensorSpec("y", (1, 256), *wanted)]
     return build_model(tensors, [OpSpec(op, ["x"], ["y"], options)], ["x"], ["y"])
 
@@ -57,6 +68,8 @@ def binary(op: str, seed: int) -> bytes:
     out = max(scales) * float(rng.uniform(0.7, 2))
     if op in ("MUL", "PRELU"):
         out = scales[0] * scales[1] * float(2.0 ** rng.uniform(2, 8))
+    if op == "SQUARED_DIFFERENCE":
+        out = max(scales) ** 2 * float(2.0 ** rng.uniform(1, 9))
     if op in ("MAXIMUM", "MINIMUM"):
         out = scales[0]
     tensors = []
@@ -112,7 +125,7 @@ def test_c_equals_the_reference(program: NetworkProgram, name: str) -> None:
     np.testing.assert_array_equal(program(name, samples), Reference(CASES[name])(samples))
 
 
-@pytest.mark.parametrize("op", ["LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU"])
+@pytest.mark.parametrize("op", ["ABS", "EXP", "GELU", "LOG", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU"])
 def test_tables_on_many_scales(op: str) -> None:
     """Where a rounding would differ, some scale finds it."""
     x = np.arange(-128, 128, dtype=np.int8)[None]
@@ -121,6 +134,14 @@ def test_tables_on_many_scales(op: str) -> None:
         (call,) = lower(Graph.read(model))
         table = call.fields["table"].data.view(np.int8)
         np.testing.assert_array_equal(table[x.view(np.uint8)], Reference(model)(x), err_msg=f"seed {seed}")
+
+
+def test_exponentials_beyond_int32_are_refused() -> None:
+    """TFLite casts them to int32, which is not defined."""
+    tensors = [TensorSpec("x", (1, 4), 0.5, -128), TensorSpec("y", (1, 4), 0.1, 0)]
+    model = build_model(tensors, [OpSpec("EXP", ["x"], ["y"])], ["x"], ["y"])
+    with pytest.raises(ExportError, match="too small for the values"):
+        lower(Graph.read(model))
 
 
 def test_a_logistic_of_another_scale_is_refused() -> None:

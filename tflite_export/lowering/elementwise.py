@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
@@ -47,13 +47,25 @@ def _operands(op: Op) -> tuple[tuple[Tensor, Tensor], Tensor]:
 
 def _add_or_sub(op: Op, context: Context) -> list[KernelCall]:
     sources, target = _operands(op)
-    (m0, s0), (m1, s1), (m_out, s_out) = rq.add_multipliers(sources, target)
-    minimum, maximum = rq.activation_range(op, target)
+    multipliers = rq.add_multipliers(sources, target)
+    return _sum(op, multipliers, rq.ADD_LEFT_SHIFT, rq.activation_range(op, target))
+
+
+def _squared_difference(op: Op, context: Context) -> list[KernelCall]:
+    multipliers = rq.squared_difference_multipliers(*_operands(op))
+    return _sum(op, multipliers, rq.SQUARED_DIFFERENCE_LEFT_SHIFT, (-128, 127))
+
+
+def _sum(op: Op, multipliers: Sequence[tuple[int, int]], left_shift: int, clamp: tuple[int, int]) -> list[KernelCall]:
+    """The call of a kernel of `add_ref.c`."""
+    sources, target = _operands(op)
+    (m0, s0), (m1, s1), (m_out, s_out) = multipliers
+    minimum, maximum = clamp
     fields: dict[str, Field] = {
         "zero_point": tuple(tensor.zero_point for tensor in sources),
         "multiplier": (m0, m1),
         "shift": (s0, s1),
-        "left_shift": rq.ADD_LEFT_SHIFT,
+        "left_shift": left_shift,
         "output_zero_point": target.zero_point,
         "output_multiplier": m_out,
         "output_shift": s_out,
@@ -104,5 +116,6 @@ LOWERINGS: dict[str, Lowering] = {
     "MINIMUM": _choice,
     "MUL": _mul,
     "PRELU": _prelu,
+    "SQUARED_DIFFERENCE": _squared_difference,
     "SUB": _add_or_sub,
 }

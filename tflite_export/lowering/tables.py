@@ -131,6 +131,13 @@ def _wrap16(x: np.ndarray) -> np.ndarray:
     return x.astype(np.int16).astype(np.int64)
 
 
+def _abs(op: Op, source: Tensor, target: Tensor, x: np.ndarray) -> np.ndarray:
+    magnitudes = np.abs(x - source.zero_point)
+    if source.scale != target.scale:
+        magnitudes = _rescaled(magnitudes, source, target)
+    return magnitudes + target.zero_point
+
+
 # --- curves, in float32
 
 
@@ -142,8 +149,10 @@ def _curve(transform: Callable[[np.ndarray], np.ndarray]) -> _Function:
         # the function itself in float64, rounded once: what a C library's float32 version returns
         with np.errstate(all="ignore"):
             scaled = transform(real).astype(np.float32) * (np.float32(1) / np.float32(target.scale))
+        if not (np.abs(scaled) < 2**31 - 128).all():  # nor is NaN
+            raise ExportError(f"{op}: {target} has the scale {target.scale:g}, too small for the values of {source}")
         rounded = np.sign(scaled) * np.floor(np.abs(scaled.astype(np.float64)) + 0.5)
-        return np.nan_to_num(rounded.astype(np.float32) + np.float32(target.zero_point)).astype(np.int64)
+        return (rounded.astype(np.float32) + np.float32(target.zero_point)).astype(np.int64)
 
     return function
 
@@ -154,6 +163,35 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 def _tanh(x: np.ndarray) -> np.ndarray:
     return np.tanh(x.astype(np.float64))
+
+
+def _exp(x: np.ndarray) -> np.ndarray:
+    return np.exp(x.astype(np.float64))
+
+
+def _gelu(op: Op, source: Tensor, target: Tensor, x: np.ndarray) -> np.ndarray:
+    curve = _curve(_gelu_of_tanh if option(op, "approximate") else _gelu_of_erfc)
+    return curve(op, source, target, x)
+
+
+def _gelu_of_erfc(x: np.ndarray) -> np.ndarray:
+    arguments = x * np.float32(-math.sqrt(0.5))
+    return np.float32(0.5) * x * np.array([math.erfc(value) for value in arguments.tolist()], np.float32)
+
+
+def _gelu_of_tanh(x: np.ndarray) -> np.ndarray:
+    arguments = np.float32(math.sqrt(2 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
+    return np.float32(0.5) * x * (np.float32(1) + _tanh(arguments).astype(np.float32))
+
+
+def _log(op: Op, source: Tensor, target: Tensor, x: np.ndarray) -> np.ndarray:
+    """The least output where the logarithm is not defined."""
+    least = np.float32(-128 - target.zero_point) * np.float32(target.scale)
+
+    def transform(real: np.ndarray) -> np.ndarray:
+        return np.where(real > 0, np.log(real.astype(np.float64)), least)
+
+    return _curve(transform)(op, source, target, x)
 
 
 def _logistic_lowering(op: Op, context: Context) -> list[KernelCall]:
@@ -175,8 +213,12 @@ def requantize(op: Op, source: Tensor, target: Tensor) -> KernelCall:
 
 
 LOWERINGS: dict[str, Lowering] = {
+    "ABS": _lowering(_abs),
+    "EXP": _lowering(_curve(_exp)),
+    "GELU": _lowering(_gelu),
     "HARD_SWISH": _lowering(_hard_swish),
     "LEAKY_RELU": _lowering(_leaky_relu),
+    "LOG": _lowering(_log),
     "LOGISTIC": _logistic_lowering,
     "RELU": _lowering(_relu(0.0, None)),
     "RELU6": _lowering(_relu(0.0, 6.0)),
