@@ -105,8 +105,8 @@ def refine_levels(tflite: bytes, ratios: Mapping[bytes, list[float]]) -> bytes:
 def unit_levels(tflite: bytes) -> bytes:
     """Give channels {-m, 0, m} and {-m, m} the integers -1, 0, 1, which runtimes store in 4 or 2 bits.
 
-    The weights stay the same real numbers. The bias is rounded to a unit that is m times as large: with m of 127 that is
-    a tenth to a fifth of an output step in small networks, so that an output moves by a step here and there.
+    The weights stay the same real numbers. The bias is rounded to a unit that is m times as large: with m of 127 that
+    is a tenth to a fifth of an output step in small networks, so that an output moves by a step here and there.
 
     Args:
         tflite: an int8 file.

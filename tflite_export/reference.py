@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tflite_export.errors import ExportError
@@ -50,7 +51,7 @@ class Reference:
     def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:
             self._interpreter = Interpreter(
-                model_content=tflite,
+                model_content=_with_known_versions(tflite),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 experimental_delegates=list(delegates),
             )
@@ -84,3 +85,21 @@ class Reference:
             if progress is not None:
                 progress(count)
         return np.array([np.concatenate(row) for row in rows], np.int8)
+
+
+# Operators that the reference resolver registers in version 1 alone, though its kernel is that of later ones: int8 too.
+_FIRST_VERSION = (schema.BuiltinOperator.TILE,)
+# The place of the version among the fields of the schema's OperatorCode.
+_VERSION_FIELD = 8
+
+
+def _with_known_versions(tflite: bytes) -> bytes:
+    """The file as the reference resolver takes it."""
+    model = schema.Model.GetRootAs(tflite, 0)
+    content = bytearray(tflite)
+    for index in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(index)
+        if code.BuiltinCode() in _FIRST_VERSION and code.Version() > 1:
+            position = code._tab.Pos + code._tab.Offset(_VERSION_FIELD)
+            content[position : position + 4] = (1).to_bytes(4, "little")
+    return bytes(content)
