@@ -209,7 +209,8 @@ class _Network:
         size = self._integers(1, 12, 2)
         y = self._like(x, (1, *size, x.shape[3]))
         options = self._draw([{}, {"alignCorners": True}, {"halfPixelCenters": True}])
-        self.ops.append(OpSpec("RESIZE_NEAREST_NEIGHBOR", [x.name, self._constant(size)], [y.name], options))
+        op = "RESIZE_BILINEAR" if size[0] % 2 else "RESIZE_NEAREST_NEIGHBOR"
+        self.ops.append(OpSpec(op, [x.name, self._constant(size)], [y.name], options))
         return y
 
     def _unary(self, x: TensorSpec) -> TensorSpec:
