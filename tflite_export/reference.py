@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tflite_export.errors import ExportError
 from tflite_export.reference_tflm import TflmReference, is_installed
+
+_TILE_LISTED = 2
+# Where an operator code's table of fields tells the place of its version.
+_VERSION_FIELD = 8
 
 
 def reference_of(tflite: bytes) -> Reference | TflmReference:
@@ -50,7 +56,7 @@ class Reference:
     def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:
             self._interpreter = Interpreter(
-                model_content=tflite,
+                model_content=_with_versions_known(tflite),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 experimental_delegates=list(delegates),
             )
@@ -84,3 +90,20 @@ class Reference:
             if progress is not None:
                 progress(count)
         return np.array([np.concatenate(row) for row in rows], np.int8)
+
+
+def _with_versions_known(tflite: bytes) -> bytes:
+    """The file, with operators of a version that the resolver lists.
+
+    BUILTIN_REF has the same kernel of TILE as the other resolvers, but lists it up to version 2, not 3.
+    """
+    content = bytearray(tflite)
+    try:
+        model = schema.Model.GetRootAs(content, 0)
+        for code in map(model.OperatorCodes, range(model.OperatorCodesLength())):
+            if code.BuiltinCode() == schema.BuiltinOperator.TILE and code.Version() == _TILE_LISTED + 1:
+                place = code._tab.Pos + code._tab.Offset(_VERSION_FIELD)
+                content[place : place + 4] = _TILE_LISTED.to_bytes(4, "little")
+    except (struct.error, IndexError, TypeError, ValueError):  # a damaged file: LiteRT says what is wrong with it
+        return tflite
+    return bytes(content)
