@@ -19,21 +19,23 @@ _UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC
 _KINDS = ("ternary", "ternary", "asymmetric", "same sign", "binary", "expansion", "int8")
 
 
-def random_network(seed: int, edges: bool = True) -> bytes:
+def random_network(seed: int, edges: bool = True, longest: int = 4) -> bytes:
     """A `.tflite` file: convolutions, pools and additions, then maybe a mean, dense layers and a softmax.
 
     Weights are ternary with equal or different levels, of one sign, binary, sums of ternary ones or plain int8; a
     channel may be flipped (a negative batch-norm gain) or empty.
 
-    With `edges` some networks have inputs and outputs of floats or uint8; without, all are int8.
+    Up to `longest` operators stand before the mean. With `edges` some networks have inputs and outputs of floats or
+    uint8; without, all are int8.
     """
-    return _Network(np.random.default_rng(seed), edges, has_lstm=seed % 12 == 5).build()
+    return _Network(np.random.default_rng(seed), edges, longest, has_lstm=seed % 12 == 5).build()
 
 
 @dataclass
 class _Network:
     rng: np.random.Generator
     edges: bool
+    longest: int
     has_lstm: bool
     tensors: list[TensorSpec] = field(default_factory=list)
     ops: list[OpSpec] = field(default_factory=list)
@@ -43,7 +45,7 @@ class _Network:
         shape = (1, *self._integers(2, 11, 2), self._integer(1, 7))
         self.inputs = [self._activation(shape)]
         current = self.inputs[0]
-        for _ in range(self._integer(1, 4)):
+        for _ in range(self._integer(1, self.longest)):
             step = self._draw(_STEPS)
             current = {
                 "conv": self._conv,
@@ -209,7 +211,8 @@ class _Network:
         size = self._integers(1, 12, 2)
         y = self._like(x, (1, *size, x.shape[3]))
         options = self._draw([{}, {"alignCorners": True}, {"halfPixelCenters": True}])
-        self.ops.append(OpSpec("RESIZE_NEAREST_NEIGHBOR", [x.name, self._constant(size)], [y.name], options))
+        op = "RESIZE_BILINEAR" if size[0] % 2 else "RESIZE_NEAREST_NEIGHBOR"
+        self.ops.append(OpSpec(op, [x.name, self._constant(size)], [y.name], options))
         return y
 
     def _unary(self, x: TensorSpec) -> TensorSpec:

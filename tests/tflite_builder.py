@@ -33,7 +33,12 @@ _ACTIVATION = {
     "RELU_N1_TO_1": schema.ActivationFunctionType.RELU_N1_TO_1,
     "TANH": schema.ActivationFunctionType.TANH,
 }
-_ENCODINGS: dict[str, dict[Any, int]] = {"padding": _PADDING, "fusedActivationFunction": _ACTIVATION}
+_MODE = {"REFLECT": schema.MirrorPadMode.REFLECT, "SYMMETRIC": schema.MirrorPadMode.SYMMETRIC}
+_ENCODINGS: dict[str, dict[Any, int]] = {
+    "padding": _PADDING,
+    "fusedActivationFunction": _ACTIVATION,
+    "mode": _MODE,
+}
 _TYPE = {
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
@@ -90,10 +95,12 @@ _OPS = {
     "DEPTH_TO_SPACE": _Op("DepthToSpaceOptions", 1, {"blockSize": 2}),
     "EXPAND_DIMS": _Op("ExpandDimsOptions", 1, {}),
     "GATHER": _Op("GatherOptions", 2, {"axis": 0, "batchDims": 0}),
+    "MIRROR_PAD": _Op("MirrorPadOptions", 2, {"mode": "REFLECT"}),
     "PACK": _Op("PackOptions", 2, {"axis": 0, "valuesCount": 1}),
     "PAD": _Op("PadOptions", 2, {}),
     "PADV2": _Op("PadV2Options", 2, {}),
     "RESHAPE": _Op("ReshapeOptions", 1, {}),
+    "RESIZE_BILINEAR": _Op("ResizeBilinearOptions", 3, {"alignCorners": False, "halfPixelCenters": False}),
     "RESIZE_NEAREST_NEIGHBOR": _Op(
         "ResizeNearestNeighborOptions", 3, {"alignCorners": False, "halfPixelCenters": False}
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from tflite_export.errors import ExportError
 from tflite_export.reference_tflm import TflmReference, is_installed
+
+_TILE_LISTED = 2
+# Where an operator code's table of fields tells the place of its version.
+_VERSION_FIELD = 8
 
 
 def reference_of(tflite: bytes) -> Reference | TflmReference:
@@ -51,7 +56,7 @@ class Reference:
     def __init__(self, tflite: bytes, delegates: Sequence[Any] = ()) -> None:
         try:
             self._interpreter = Interpreter(
-                model_content=_with_known_versions(tflite),
+                model_content=_with_versions_known(tflite),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 experimental_delegates=list(delegates),
             )
@@ -87,19 +92,18 @@ class Reference:
         return np.array([np.concatenate(row) for row in rows], np.int8)
 
 
-# Operators that the reference resolver registers in version 1 alone, though its kernel is that of later ones: int8 too.
-_FIRST_VERSION = (schema.BuiltinOperator.TILE,)
-# The place of the version among the fields of the schema's OperatorCode.
-_VERSION_FIELD = 8
+def _with_versions_known(tflite: bytes) -> bytes:
+    """The file, with operators of a version that the resolver lists.
 
-
-def _with_known_versions(tflite: bytes) -> bytes:
-    """The file as the reference resolver takes it."""
-    model = schema.Model.GetRootAs(tflite, 0)
+    BUILTIN_REF has the same kernel of TILE as the other resolvers, but lists it up to version 2, not 3.
+    """
     content = bytearray(tflite)
-    for index in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(index)
-        if code.BuiltinCode() in _FIRST_VERSION and code.Version() > 1:
-            position = code._tab.Pos + code._tab.Offset(_VERSION_FIELD)
-            content[position : position + 4] = (1).to_bytes(4, "little")
+    try:
+        model = schema.Model.GetRootAs(content, 0)
+        for code in map(model.OperatorCodes, range(model.OperatorCodesLength())):
+            if code.BuiltinCode() == schema.BuiltinOperator.TILE and code.Version() == _TILE_LISTED + 1:
+                place = code._tab.Pos + code._tab.Offset(_VERSION_FIELD)
+                content[place : place + 4] = _TILE_LISTED.to_bytes(4, "little")
+    except (struct.error, IndexError, TypeError, ValueError):  # a damaged file: LiteRT says what is wrong with it
+        return tflite
     return bytes(content)

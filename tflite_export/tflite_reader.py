@@ -40,6 +40,7 @@ _OP_NAMES = _enum_names(schema.BuiltinOperator)
 _OPTION_ENUMS = {
     "padding": _enum_names(schema.Padding),
     "fused_activation_function": _enum_names(schema.ActivationFunctionType),
+    "mode": _enum_names(schema.MirrorPadMode),
 }
 _OPTION_TYPES = _enum_names(schema.BuiltinOptions)
 # The options of operators whose own name is not that of their options.

@@ -34,7 +34,7 @@ typedef struct {
 
 tern_status tern_pad_ref(const tern_pad_params *params, const int8_t *input, int8_t *output);
 
-/* Rows and columns of an image picked by number: RESIZE_NEAREST_NEIGHBOR by factors that are not whole, GATHER.
+/* Rows and columns of an image picked by number: RESIZE_NEAREST_NEIGHBOR by factors that are not whole, GATHER, MIRROR_PAD.
  * Output position (y, x) is input position (rows[y], columns[x]). */
 typedef struct {
     tern_shape input;
@@ -43,6 +43,18 @@ typedef struct {
 } tern_pick_params;
 
 tern_status tern_pick_ref(const tern_pick_params *params, const int8_t *input, int8_t *output);
+
+/* An image between whose pixels is interpolated: RESIZE_BILINEAR.
+ * Output position (y, x) lies at (rows[y], columns[x]) / 1024 of the input. Rounded to nearest, halves away from 0. */
+typedef struct {
+    tern_shape input;
+    int32_t output_height, output_width;
+    const int32_t *rows,
+        *columns; /* output_height and output_width of them, from 0 to 1024 times the last position */
+} tern_resize_bilinear_params;
+
+tern_status tern_resize_bilinear_ref(const tern_resize_bilinear_params *params, const int8_t *input,
+                                     int8_t *output);
 
 #ifdef __cplusplus
 }

@@ -516,6 +516,25 @@ static tern_status call_pick(bool hostile) {
     return tern_pick_ref(&p, input, output);
 }
 
+static tern_status call_resize_bilinear(bool hostile) {
+    tern_resize_bilinear_params p = {random_shape(), between(1, 9), between(1, 9), NULL, NULL};
+    int32_t *rows = block(p.output_height * (int64_t)sizeof *rows);
+    int32_t *columns = block(p.output_width * (int64_t)sizeof *columns);
+    for (int32_t i = 0; i < p.output_height; i++)
+        rows[i] = between(0, 1024 * (p.input.height - 1));
+    for (int32_t i = 0; i < p.output_width; i++)
+        columns[i] = between(0, 1024 * (p.input.width - 1));
+    p.rows = rows;
+    p.columns = columns;
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block((int64_t)p.output_height * p.output_width * p.input.channels);
+    if (hostile && one_in(2))
+        spoil_size(&p.input.height, 5);
+    else if (hostile)
+        spoil_value(one_in(2) ? rows : columns, 1);
+    return tern_resize_bilinear_ref(&p, input, output);
+}
+
 typedef tern_status transposed(const tern_transpose_conv2d_params *, const int8_t *, int8_t *);
 static transposed *const transposeds[] = {tern_transpose_conv2d_int8_ref, tern_transpose_conv2d_ternary_ref,
                                           tern_transpose_conv2d_base3_ref, tern_transpose_conv2d_binary_ref};
@@ -574,7 +593,7 @@ static call *const calls[] = {call_conv2d, call_conv2d_gaps, call_depthwise, cal
                               call_pool,   call_mean,        call_add,       call_softmax,
                               call_copy,   call_pad,         call_pick,      call_transpose_conv2d,
                               call_mul,    call_prelu,       call_choice,    call_reduce,
-                              call_table,  call_quantize,    call_lstm};
+                              call_table,  call_quantize,    call_lstm,      call_resize_bilinear};
 
 #ifdef LIBFUZZER
 

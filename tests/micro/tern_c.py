@@ -201,6 +201,10 @@ class PickParams(Structure):
     ]
 
 
+class ResizeBilinearParams(Structure):
+    _fields_ = PickParams._fields_
+
+
 class TransposeConv2dParams(Structure):
     _fields_ = DepthwiseConv2dParams._fields_
 
@@ -252,6 +256,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_copy_ref": CopyParams,
     "tern_pad_ref": PadParams,
     "tern_pick_ref": PickParams,
+    "tern_resize_bilinear_ref": ResizeBilinearParams,
     "tern_softmax_ref": SoftmaxParams,
 }
 

@@ -73,7 +73,7 @@ def good_params(name: str) -> Structure:
         return make(kind, 1, tern_c.Six(1, 1, 1, 1, 4, 4), *(tern_c.Six(0, 0, 0, 0, 4, 1),) * 2, 0, 0)
     if kind is tern_c.PadParams:
         return make(kind, dimensions(2, 4), dimensions(4, 4), Dimensions(0, 0, 1, 0), 0)
-    if kind is tern_c.PickParams:
+    if kind in (tern_c.PickParams, tern_c.ResizeBilinearParams):
         return make(kind, Shape(2, 2, 4), 2, 2, *(tern_c.pointer(np.array([1, 0]), np.int32) for _ in range(2)))
     if kind is tern_c.LstmParams:
         matrix = make(tern_c.LstmMatrix, FORMATS.index("ternary"), weights["weights"], 2**30, 0)
@@ -189,10 +189,11 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
       for path in ("input[2]", "output[3]", "before[2]", "before[3]") for value in (-1, LARGE)),
     *((["tern_pad_ref"], "before[2]", value, ERROR_SHAPE) for value in (3, -1)),
     *((["tern_pad_ref"], "value", value, ERROR_PARAMETER) for value in (-129, 128)),
-    *((["tern_pick_ref"], path, value, ERROR_SHAPE)
+    *((["tern_pick_ref", "tern_resize_bilinear_ref"], path, value, ERROR_SHAPE)
       for path in ("input.height", "input.channels", "output_height", "output_width") for value in (0, -1, LARGE)),
     *((["tern_pick_ref"], path, 1, ERROR_PARAMETER) for path in ("input.height", "input.width")),
-    *((["tern_pick_ref"], path, None, ERROR_NULL) for path in ("rows", "columns")),
+    *((["tern_pick_ref", "tern_resize_bilinear_ref"], path, None, ERROR_NULL) for path in ("rows", "columns")),
+    *((["tern_resize_bilinear_ref"], path, 1, ERROR_PARAMETER) for path in ("input.height", "input.width")),
     *((["tern_lstm_ref"], field, value, ERROR_SHAPE)
       for field in ("steps", "inputs", "units") for value in (0, -1, LARGE)),
     *((["tern_lstm_ref"], field, value, ERROR_PARAMETER)

@@ -7,7 +7,18 @@ import pytest
 import tern_c
 from cases import random_int8, random_requantization, random_weights
 from numpy_kernels import Window
-from tern_c import FORMATS, CopyParams, PadParams, PickParams, Shape, Six, TransposeConv2dParams, dimensions, make
+from tern_c import (
+    FORMATS,
+    CopyParams,
+    PadParams,
+    PickParams,
+    ResizeBilinearParams,
+    Shape,
+    Six,
+    TransposeConv2dParams,
+    dimensions,
+    make,
+)
 
 
 def copy(x: np.ndarray, view: np.ndarray, order: list[int]) -> np.ndarray:
@@ -69,6 +80,25 @@ def test_pick(seed: int) -> None:
     params = make(PickParams, Shape(*x.shape), len(rows), len(columns), *pointers)
     shape = (len(rows), len(columns), x.shape[2])
     np.testing.assert_array_equal(tern_c.call("tern_pick_ref", params, x, output=shape), x[rows][:, columns])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_resize_bilinear(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = random_int8(rng, *rng.integers(1, 6, 3))
+    # half of them on a grid of quarters, where sums are often halves
+    step = (1, 256)[seed % 2]
+    rows, columns = (rng.integers(0, 1024 // step * (n - 1) + 1, rng.integers(1, 9)) * step for n in x.shape[:2])
+    pointers = [tern_c.pointer(positions, np.int32) for positions in (rows, columns)]
+    params = make(ResizeBilinearParams, Shape(*x.shape), len(rows), len(columns), *pointers)
+    resized = tern_c.call("tern_resize_bilinear_ref", params, x, output=(len(rows), len(columns), x.shape[2]))
+    # how much each position takes of each pixel, as a triangle around it
+    down, along = (
+        np.maximum(1024 - np.abs(positions[:, None] - 1024 * np.arange(n)), 0)
+        for positions, n in ((rows, x.shape[0]), (columns, x.shape[1]))
+    )
+    sums = np.einsum("yi,xj,ijc->yxc", down, along, x.astype(np.int64))
+    np.testing.assert_array_equal(resized, np.sign(sums) * ((np.abs(sums) + 2**19) >> 20))
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -44,8 +44,19 @@ def strided_slice(shape: tuple[int, ...], begin: Any, end: Any, strides: Any, ou
     return model("STRIDED_SLICE", [shape], {1: begin, 2: end, 3: strides}, [out], **masks)
 
 
-def resize(size: tuple[int, int], wanted: tuple[int, int], **options: bool) -> bytes:
-    return model("RESIZE_NEAREST_NEIGHBOR", [(1, *size, 3)], {1: wanted}, [(1, *wanted, 3)], **options)
+def resize(
+    size: tuple[int, int], wanted: tuple[int, int], op: str = "RESIZE_NEAREST_NEIGHBOR", **options: bool
+) -> bytes:
+    return model(op, [(1, *size, 3)], {1: wanted}, [(1, *wanted, 3)], **options)
+
+
+def bilinear(size: tuple[int, int], wanted: tuple[int, int], **options: bool) -> bytes:
+    return resize(size, wanted, "RESIZE_BILINEAR", **options)
+
+
+def mirror_pad(shape: tuple[int, ...], pads: list[list[int]], mode: str) -> bytes:
+    out = tuple(n + sum(pad) for n, pad in zip(shape, pads, strict=True))
+    return model("MIRROR_PAD", [shape], {1: pads}, [out], mode=mode)
 
 
 CASES: dict[str, bytes] = {
@@ -88,6 +99,16 @@ CASES: dict[str, bytes] = {
     "resize_half_pixels": resize((3, 4), (7, 9), halfPixelCenters=True),
     "resize_corners": resize((5, 4), (8, 3), alignCorners=True),
     "resize_smaller": resize((9, 7), (4, 2)),
+    **{
+        f"bilinear_{size[0]}x{size[1]}_to_{wanted[0]}x{wanted[1]}{''.join(options)}": bilinear(size, wanted, **options)
+        for size, wanted in (((3, 4), (6, 8)), ((5, 4), (8, 3)), ((9, 7), (4, 2)), ((1, 6), (5, 1)), ((6, 1), (59, 60)))
+        for options in ({}, {"alignCorners": True}, {"halfPixelCenters": True})
+    },
+    "mirror_pad_reflect": mirror_pad((1, 3, 4, 2), [[0, 0], [2, 1], [0, 3], [0, 0]], "REFLECT"),
+    "mirror_pad_symmetric": mirror_pad((1, 3, 4, 2), [[0, 0], [3, 1], [2, 4], [0, 0]], "SYMMETRIC"),
+    "mirror_pad_channels": mirror_pad((1, 3, 2, 4), [[0, 0], [1, 0], [0, 0], [1, 2]], "REFLECT"),
+    "mirror_pad_rank_2": mirror_pad((1, 5), [[0, 0], [2, 4]], "REFLECT"),
+    "mirror_pad_nothing": mirror_pad((1, 3, 4), [[0, 0]] * 3, "SYMMETRIC"),
 }
 
 
@@ -162,6 +183,10 @@ def test_c_equals_the_reference(program: NetworkProgram, name: str) -> None:
         (model("SLICE", [(1, 5)], {1: [0, 3], 2: [1, 4]}, [(1, 4)]), "leaves"),
         (model("PAD", [(1, 5)], {1: [[0, 0], [-1, 0]]}, [(1, 4)]), "do not fit"),
         (model("GATHER", [(1, 5)], {1: [5]}, [(1, 1)], axis=1), "leave dimension 1"),
+        (mirror_pad((1, 5), [[0, 0], [5, 0]], "REFLECT"), "longer than what they mirror"),
+        (mirror_pad((1, 5), [[0, 0], [0, 6]], "SYMMETRIC"), "longer than what they mirror"),
+        (bilinear((3, 4), (6, 8), alignCorners=True, halfPixelCenters=True), "exclude each other"),
+        (bilinear((1, 4), (97, 4)), "leaves the image"),
     ],
 )
 def test_what_does_not_fit_is_refused(case: bytes, message: str) -> None:
