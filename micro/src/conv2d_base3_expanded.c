@@ -53,7 +53,7 @@ tern_status tern_conv2d_base3_expanded(const tern_conv2d_params *params, const i
                 uint32_t sum = 0;
                 for (int32_t plane = 0; plane < planes; plane++) {
                     const tern_sums sums =
-                        tern_conv2d_sum_patch(params, tern_dot_ternary, at, expanded, plane, group);
+                        tern_conv2d_sum_patch(params, tern_dot_ternary, &at, expanded, plane, group);
                     sum += tern_join(weights, TERN_LEVELS, plane * channels + channel, sums);
                 }
                 *at_output = tern_requantize(&params->requantization, channel, sum);

@@ -33,19 +33,19 @@ tern_patch tern_conv2d_patch(const tern_conv2d_params *params, int32_t y, int32_
 }
 
 /* Where taps are neighbours in memory a kernel row is a run, else each tap is. */
-tern_sums tern_conv2d_sum_patch(const tern_conv2d_params *params, tern_dot *dot, tern_patch at,
+tern_sums tern_conv2d_sum_patch(const tern_conv2d_params *params, tern_dot *dot, const tern_patch *at,
                                 tern_rows rows, int32_t row, const int8_t *input) {
     const int32_t channels = params->input.channels, depth = params->kernel_channels;
     const bool contiguous = params->window.dilation_width == 1 && depth == channels;
-    const int32_t taps = at.columns.end - at.columns.begin;
+    const int32_t taps = at->columns.end - at->columns.begin;
     const int32_t runs = contiguous ? (taps > 0 ? 1 : 0) : taps;
     const int32_t length = contiguous ? taps * depth : depth;
     tern_sums sums = {0, 0};
-    for (int32_t ky = at.rows.begin; ky < at.rows.end; ky++) {
-        const int32_t y = at.top + (ky - at.rows.begin) * params->window.dilation_height;
+    for (int32_t ky = at->rows.begin; ky < at->rows.end; ky++) {
+        const int32_t y = at->top + (ky - at->rows.begin) * params->window.dilation_height;
         for (int32_t run = 0; run < runs; run++) {
-            const int32_t x = at.left + run * params->window.dilation_width;
-            const int32_t first = (ky * params->window.width + at.columns.begin + run) * depth;
+            const int32_t x = at->left + run * params->window.dilation_width;
+            const int32_t first = (ky * params->window.width + at->columns.begin + run) * depth;
             dot(rows, row, first, input + (y * params->input.width + x) * channels, length,
                 params->input_zero_point, &sums);
         }

@@ -16,7 +16,7 @@ tern_status tern_conv2d_check(const tern_conv2d_params *params, const int8_t *in
 tern_patch tern_conv2d_patch(const tern_conv2d_params *params, int32_t y, int32_t x);
 
 /* All runs of one output position over one row of weights; `input` is at the row's group of channels. */
-tern_sums tern_conv2d_sum_patch(const tern_conv2d_params *params, tern_dot *dot, tern_patch at,
+tern_sums tern_conv2d_sum_patch(const tern_conv2d_params *params, tern_dot *dot, const tern_patch *at,
                                 tern_rows rows, int32_t row, const int8_t *input);
 
 /* Where an output channel's group of input channels begins. */

@@ -7,18 +7,24 @@ static tern_status conv2d(const tern_conv2d_params *params, const int8_t *input,
         return status;
     const tern_weights *weights = &params->weights;
     const int32_t channels = params->output.channels;
+    const int32_t outputs_in_group = channels / (params->input.channels / params->kernel_channels);
     const tern_rows rows = {weights->data,
                             params->window.height * params->window.width * params->kernel_channels};
 
     for (int32_t y = 0; y < params->output.height; y++) {
         for (int32_t x = 0; x < params->output.width; x++) {
             const tern_patch at = tern_conv2d_patch(params, y, x);
-            for (int32_t channel = 0; channel < channels; channel++) {
-                const int8_t *group = input + tern_conv2d_group_offset(params, channel);
+            const int8_t *group = input;
+            int32_t left_in_group = outputs_in_group;
+            for (int32_t channel = 0; channel < channels; channel++, left_in_group--) {
+                if (left_in_group == 0) {
+                    group += params->kernel_channels;
+                    left_in_group = outputs_in_group;
+                }
                 uint32_t sum = 0;
                 for (int32_t plane = 0; plane <= weights->residual_planes; plane++) {
                     const int32_t row = plane * channels + channel;
-                    const tern_sums sums = tern_conv2d_sum_patch(params, dot, at, rows, row, group);
+                    const tern_sums sums = tern_conv2d_sum_patch(params, dot, &at, rows, row, group);
                     sum += tern_join(weights, levels, row, sums);
                 }
                 *output++ = tern_requantize(&params->requantization, channel, sum);
