@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from random_networks import random_network
+from ternary_models import ternary
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 from tflite_export import ExportError, Graph, export, verify
@@ -81,6 +82,20 @@ def test_random_networks(seed: int) -> None:
     assert len(packed.tflite) <= len(model)
     samples = np.random.default_rng(1).integers(-128, 128, (3, sum(t.nbytes for t in graph.inputs))).astype(np.int8)
     np.testing.assert_array_equal(TflmReference(packed.tflite)(samples), TflmReference(model)(samples))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("model", ["ic_pretrainedResnet_quant", "kws_ref_model", "ad01_int8"])
+def test_real_networks(model: str, shared_dir: Path) -> None:
+    """One of them names its operators in the way of old converters alone."""
+    tflite = ternary((shared_dir / "models" / "mlperf_tiny" / f"{model}.tflite").read_bytes())
+    packed = pack_tflm(tflite)
+    assert len(packed.tflite) < 0.9 * len(tflite)
+    width = sum(tensor.nbytes for tensor in Graph.read(tflite).inputs)
+    samples = np.random.default_rng(1).integers(-128, 128, (20, width)).astype(np.int8)
+    outputs = TflmReference(packed.tflite)(samples)
+    np.testing.assert_array_equal(outputs, TflmReference(tflite)(samples))
+    assert len(np.unique(outputs, axis=0)) > 3
 
 
 def test_an_export_verifies_it(tmp_path: Path) -> None:
