@@ -49,9 +49,8 @@ def pack_small_integers(tflite: bytes, bits: int) -> Packed:
     editor = Editor(tflite)
     formats: dict[int, str] = {}
     notes = []
-    weights = {tensor.index for op in graph.ops for tensor in weights_of(op)}
     # whatever reads them: as an operand of another operator they would have another type as well
-    operators: dict[int, set[str]] = {index: set() for index in sorted(weights)}
+    operators: dict[int, set[str]] = {tensor.index: set() for op in graph.ops for tensor in weights_of(op)}
     for op in graph.ops:
         for read in op.inputs:
             if read is not None and read.index in operators:

@@ -66,8 +66,8 @@ def pack_tflm(tflite: bytes, optimize: str = "speed") -> Packed:
             if bits is None or size is None:
                 notes.append(f"{op} keeps {tensor} as it is: more than {2**_MAXIMUM_BITS} values a channel")
             elif size >= len(plain):
-                growth = size - len(plain)
-                notes.append(f"{op} keeps {tensor} as it is: with a table the file would take {growth:,} bytes more")
+                sizes = f"{size:,} bytes, not {len(plain):,}"
+                notes.append(f"{op} keeps {tensor} as it is: with a table the file would take {sizes}")
             else:
                 formats[tensor.index] = f"{bits}-bit table"
                 chosen[tensor.index] = bits
