@@ -135,6 +135,15 @@ class Editor:
             self._drop_unused_tensors()
             self._drop_unused_buffers()
             self._drop_unused_codes()
+        return self.whole_content()
+
+    def whole_content(self) -> bytes:
+        """The changed file with all that it held: tensors keep their numbers.
+
+        Raises:
+            ExportError: if what `Graph.read` does not look at is damaged.
+        """
+        with _damage_refused():
             builder = _Builder(1 << 16)
             builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
             return bytes(builder.Output())

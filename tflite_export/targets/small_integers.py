@@ -49,10 +49,12 @@ def pack_small_integers(tflite: bytes, bits: int) -> Packed:
     editor = Editor(tflite)
     formats: dict[int, str] = {}
     notes = []
-    operators: dict[int, set[str]] = {}
+    # whatever reads them: as an operand of another operator they would have another type as well
+    operators: dict[int, set[str]] = {tensor.index: set() for op in graph.ops for tensor in weights_of(op)}
     for op in graph.ops:
-        for tensor in weights_of(op):
-            operators.setdefault(tensor.index, set()).add(op.name)
+        for read in op.inputs:
+            if read is not None and read.index in operators:
+                operators[read.index].add(op.name)
     for index, names in operators.items():
         tensor = graph.tensors[index]
         assert tensor.data is not None

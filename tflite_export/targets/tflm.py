@@ -15,6 +15,7 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Tensor
 from tflite_export.levels import weights_of
 from tflite_export.reference_tflm import TflmReference, is_installed
+from tflite_export.targets.editing import Editor
 from tflite_export.targets.target import Packed, PackTarget
 
 # Tables of more values than 2^4 save less than they cost in time.
@@ -51,6 +52,7 @@ def pack_tflm(tflite: bytes, optimize: str = "speed") -> Packed:
     graph = Graph.read(tflite)
     if not is_installed():
         raise ExportError("TFLM's tools are not installed: pip install tern-keras[tflm]")
+    plain = _with_builtin_codes(tflite)
     chosen: dict[int, int] = {}
     formats: dict[int, str] = {}
     notes = []
@@ -59,19 +61,24 @@ def pack_tflm(tflite: bytes, optimize: str = "speed") -> Packed:
             if tensor.index in formats:
                 continue
             bits = table_bits(tensor)
-            size = None if bits is None else len(_compressed(tflite, {tensor.index: (bits, _axis(tensor))}))
+            size = None if bits is None else len(_compressed(plain, {tensor.index: (bits, _axis(tensor))}))
             formats[tensor.index] = "int8"
             if bits is None or size is None:
                 notes.append(f"{op} keeps {tensor} as it is: more than {2**_MAXIMUM_BITS} values a channel")
-            elif size >= len(tflite):
-                notes.append(f"{op} keeps {tensor} as it is: with a table the file would take {size:,} bytes or more")
+            elif size >= len(plain):
+                sizes = f"{size:,} bytes, not {len(plain):,}"
+                notes.append(f"{op} keeps {tensor} as it is: with a table the file would take {sizes}")
             else:
                 formats[tensor.index] = f"{bits}-bit table"
                 chosen[tensor.index] = bits
     if not chosen:
         return Packed(tflite, formats, tuple(notes))
     axes = {index: (bits, _axis(graph.tensors[index])) for index, bits in chosen.items()}
-    return Packed(_compressed(tflite, axes), formats, tuple(notes))
+    packed = _compressed(plain, axes)
+    if len(packed) < len(tflite):
+        return Packed(packed, formats, tuple(notes))
+    why = f"all tensors stay int8: the packed file would take {len(packed):,} bytes, not {len(tflite):,}"
+    return Packed(tflite, dict.fromkeys(formats, "int8"), (*notes, why))
 
 
 def table_bits(tensor: Tensor) -> int | None:
@@ -95,6 +102,14 @@ def _axis(tensor: Tensor) -> int | None:
     return None if quantization is None or quantization.scales.size == 1 else quantization.axis
 
 
+def _with_builtin_codes(tflite: bytes) -> bytes:
+    """The file as TFLM's tool understands it: old converters left out the field that it tells operators apart by."""
+    editor = Editor(tflite)
+    for code in editor.model.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return editor.whole_content()
+
+
 def _compressed(tflite: bytes, tables: dict[int, tuple[int, int | None]]) -> bytes:
     """The file with tables for some tensors: bits and axis by the tensor's index."""
     from tflite_micro.tensorflow.lite.micro import compression
@@ -115,9 +130,10 @@ def _compressed(tflite: bytes, tables: dict[int, tuple[int, int | None]]) -> byt
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tensors that grow: they are left out
-            return bytes(compression.compress(bytearray(tflite), specification))
+            compressed = bytes(compression.compress(bytearray(tflite), specification))
     except Exception as error:  # the tool has many of its own
         raise ExportError(f"TFLM's compression refuses the model: {error}") from error
+    return Editor(compressed).content()  # without the names and codes that the tool leaves behind
 
 
 TARGET = PackTarget(
