@@ -22,6 +22,7 @@ from tflite_export.lowering import (
     weighted,
 )
 from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.shape_folding import fold_shapes
 
 OPTIMIZE = ("speed", "size")
 # Of a model's inputs and outputs; between them all activations are int8.
@@ -57,7 +58,7 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
     calls: list[KernelCall] = []
     problems: list[str] = []
     check_interface(graph)
-    for op in graph.ops:
+    for op in fold_shapes(graph):
         lowering = LOWERINGS.get(op.name)
         if lowering is None:
             problems.append(f"{op}: no kernel for this operator")
