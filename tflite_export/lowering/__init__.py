@@ -68,6 +68,8 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
         except ExportError as error:
             problems.append(str(error))
     if problems:
+        if any(op.name == "SHAPE" for op in graph.ops):
+            problems.append("the file's batch is open, which may be why: tflite_export.convert fixes it at 1")
         raise ExportError(
             "\n  ".join(["the model cannot be exported to C:", *problems])
             + f"\nsupported are int8 models (tflite_export.convert) of {', '.join(sorted(LOWERINGS))}; "

@@ -34,12 +34,11 @@ def fold_shapes(graph: Graph) -> list[Op]:
     """
     known: dict[int, Tensor] = {}
     kept = []
-    outputs = {tensor.index for tensor in graph.outputs}
     for op in graph.ops:
         inputs = tuple(None if tensor is None else known.get(tensor.index, tensor) for tensor in op.inputs)
         if any(new is not old for new, old in zip(inputs, op.inputs, strict=True)):
             op = dataclasses.replace(op, inputs=inputs)
-        if op.name not in _FOLDS or len(op.outputs) != 1 or op.outputs[0].index in outputs or not _is_of_shapes(op):
+        if op.name not in _FOLDS or len(op.outputs) != 1 or not _is_of_shapes(op):
             kept.append(op)
             continue
         (target,) = op.outputs
