@@ -60,6 +60,15 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
     assert public - _documented(site) == set()
 
 
+def test_every_operator_of_the_c_is_listed() -> None:
+    from tflite_export.lowering import LOWERINGS
+
+    page = (DOCS / "what_the_c_covers.md").read_text()
+    paragraph = page.split("## Operators")[1].strip().split("\n\n")[0]
+    assert set(re.findall(r"[A-Z0-9_]+", paragraph)) == set(LOWERINGS)
+    assert f"the {len(LOWERINGS)} operators" in (PROJECT / "README.md").read_text()
+
+
 def test_formulas_are_blocks_and_bars_are_bars(site: Path) -> None:
     page = (site / "reference" / "ops.html").read_text()
     plain = re.sub(r"<[^>]+>", "", page)

@@ -105,6 +105,7 @@ _OPS = {
         "ResizeNearestNeighborOptions", 3, {"alignCorners": False, "halfPixelCenters": False}
     ),
     "REVERSE_V2": _Op("ReverseV2Options", 2, {}),
+    "SHAPE": _Op("ShapeOptions", 1, {"outType": schema.TensorType.INT32}),
     "SLICE": _Op("SliceOptions", 2, {}),
     "SPACE_TO_DEPTH": _Op("SpaceToDepthOptions", 2, {"blockSize": 2}),
     "SPLIT": _Op("SplitOptions", 2, {"numSplits": 1}),

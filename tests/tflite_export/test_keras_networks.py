@@ -47,10 +47,19 @@ def _u_net(x: Any) -> Any:
     return layers.Conv2D(2, 1)(layers.Concatenate()([down, up, wide]))
 
 
+def _average_pairs(x: Any) -> Any:
+    return layers.AveragePooling1D(2)(layers.EinsumDense("abc,cd->abd", output_shape=(None, 4))(x))
+
+
 def _split_and_shuffle(x: Any) -> Any:
     left, right = x[..., :4], x[..., 4:]
     y = layers.Concatenate()([layers.Conv2D(4, 1)(left), right])
     return layers.Permute((3, 1, 2))(y)
+
+
+def _ds_cnn(x: Any) -> Any:
+    network = applications.ds_cnn()
+    return keras.Model(network.inputs, network.layers[-2].output)(x)  # the untrained classifier tells nothing apart
 
 
 IMAGE, ROWS = (8, 8, 8), (6, 5)
@@ -91,7 +100,26 @@ NETWORKS: dict[str, tuple[tuple[int, ...], _Network]] = {
             layers.Flatten(),
         ),
     ),
+    "causal and separable": (
+        (16, 4),
+        _chain(layers.Conv1D(6, 3, padding="causal", dilation_rate=2), layers.SeparableConv1D(5, 3)),
+    ),
+    "means": (
+        IMAGE,
+        _chain(layers.AveragePooling2D(3, strides=2, padding="same"), layers.Reshape((16, 8)), _average_pairs),
+    ),
     "time distributed": (ROWS, _chain(layers.TimeDistributed(layers.Dense(4)), layers.GlobalAveragePooling1D())),
+    "images over time": (
+        (3, 6, 6, 2),
+        _chain(
+            layers.TimeDistributed(layers.DepthwiseConv2D(3)),
+            layers.TimeDistributed(layers.MaxPooling2D()),
+            layers.TimeDistributed(layers.Flatten()),
+            layers.GlobalAveragePooling1D(),
+        ),
+    ),
+    "ConvLSTM2D": ((3, 5, 5, 2), _chain(layers.ConvLSTM2D(3, 3))),
+    "LSTM both ways": (ROWS, _chain(layers.Bidirectional(layers.LSTM(4)))),
     "LSTM": (ROWS, _chain(QuantLSTM(7, kernel_quantizer="twn", recurrent_quantizer="twn", return_sequences=True))),
     "LSTM with ReLU": (ROWS, _chain(layers.LSTM(4, activation="relu"))),
     "GRU": (ROWS, _chain(layers.GRU(6), layers.Dense(3))),
@@ -101,6 +129,7 @@ NETWORKS: dict[str, tuple[tuple[int, ...], _Network]] = {
     ),
     "GRU both ways": (ROWS, _chain(layers.Bidirectional(layers.GRU(4)))),
     "SimpleRNN": (ROWS, _chain(QuantSimpleRNN(6, kernel_quantizer="twn"), layers.Dense(2))),
+    "DS-CNN": ((49, 10, 1), _ds_cnn),
     "CIFAR ResNet-20": (
         (16, 16, 3),
         lambda x: ternarize(applications.resnet_cifar(20, input_shape=(16, 16, 3)), "twn")(x),

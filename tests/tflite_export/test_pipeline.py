@@ -303,7 +303,7 @@ def test_damaged_files_are_export_errors_or_artefacts(tmp_path: Path) -> None:
 
 
 def test_unknown_target(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"unknown target fpga; known are int8, c"):
+    with pytest.raises(ExportError, match=r"unknown target fpga; known are int8, .*, c$"):
         export(random_network(0), tmp_path, targets=["c", "fpga"])
 
 

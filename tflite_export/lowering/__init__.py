@@ -22,6 +22,7 @@ from tflite_export.lowering import (
     weighted,
 )
 from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.shape_folding import fold_shapes
 
 OPTIMIZE = ("speed", "size")
 # Of a model's inputs and outputs; between them all activations are int8.
@@ -57,7 +58,7 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
     calls: list[KernelCall] = []
     problems: list[str] = []
     check_interface(graph)
-    for op in graph.ops:
+    for op in fold_shapes(graph):
         lowering = LOWERINGS.get(op.name)
         if lowering is None:
             problems.append(f"{op}: no kernel for this operator")
@@ -67,6 +68,8 @@ def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
         except ExportError as error:
             problems.append(str(error))
     if problems:
+        if any(op.name == "SHAPE" for op in graph.ops):
+            problems.append("the file's batch is open, which may be why: tflite_export.convert fixes it at 1")
         raise ExportError(
             "\n  ".join(["the model cannot be exported to C:", *problems])
             + f"\nsupported are int8 models (tflite_export.convert) of {', '.join(sorted(LOWERINGS))}; "

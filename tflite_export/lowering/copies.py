@@ -88,6 +88,18 @@ def _slice(op: Op, context: Context) -> list[KernelCall]:
 
 def _strided_slice(op: Op, context: Context) -> list[KernelCall]:
     source, target = _operands(op)
+    view = strided_view(op, whole(source))
+    if view.size != target.size:
+        raise ExportError(f"{op}: the slice of {source} has the shape {view.shape}, {target} another")
+    return [copy(op, source, target, view, whole(target).reshape(view.shape))]
+
+
+def strided_view(op: Op, source: np.ndarray) -> np.ndarray:
+    """What STRIDED_SLICE takes of an array.
+
+    Raises:
+        ExportError: if the operands do not fit each other or the array.
+    """
     begins, ends, steps = (_integers(op, i, what) for i, what in enumerate(("begin", "end", "strides"), 1))
     if not len(begins) == len(ends) == len(steps) or 0 in steps:
         raise ExportError(f"{op}: its begin {begins}, end {ends} and strides {steps} do not fit together")
@@ -104,12 +116,9 @@ def _strided_slice(op: Op, context: Context) -> list[KernelCall]:
         else:
             parts.append(slice(None if marked["begin"] else begin, None if marked["end"] else end, step))
     try:
-        view = whole(source)[tuple(parts)]
+        return source[tuple(parts)]
     except IndexError as error:
-        raise ExportError(f"{op}: {source} has no such slice: {error}") from error
-    if view.size != target.size:
-        raise ExportError(f"{op}: the slice of {source} has the shape {view.shape}, {target} another")
-    return [copy(op, source, target, view, whole(target).reshape(view.shape))]
+        raise ExportError(f"{op}: {op.inputs[0]} has no such slice: {error}") from error
 
 
 def _split(op: Op, context: Context) -> list[KernelCall]:
