@@ -49,7 +49,7 @@ bench: setup
 # Damaged .tflite files, each to be refused or exported right: minutes. FUZZ="--seed N" repeats one.
 FUZZ ?= --count 10000 --jobs $(JOBS)
 fuzz: setup
-	PYTHONPATH=tests $(BIN)/python tests/tflite_export/fuzz_tflite.py $(FUZZ)
+	PYTHONPATH=.:tests $(BIN)/python tests/tflite_export/fuzz_tflite.py $(FUZZ)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache $(VENV)
