@@ -18,6 +18,7 @@ class Core:
         gcc: Names under which a GCC for it may be installed, the preferred first.
         gcc_flags: What GCC needs to compile and link for it.
         zig_flags: The same for `zig cc`.
+        port: Which part of the kernels' `port.h` it compiles: "portable", "dsp" or "mve".
         unicorn: Unicorn's constant for it, or None where Unicorn does not emulate it.
     """
 
@@ -26,6 +27,7 @@ class Core:
     gcc: tuple[str, ...]
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
+    port: str
     unicorn: str | None
 
 
@@ -62,7 +64,7 @@ class Board:
     systick_hz: int
 
 
-def _cortex_m(name: str, float_flags: tuple[str, ...] = (), unicorn: bool = True) -> Core:
+def _cortex_m(name: str, port: str = "portable", float_flags: tuple[str, ...] = (), unicorn: bool = True) -> Core:
     abi = "eabihf" if float_flags else "eabi"
     identifier = name.replace("-", "_")
     return Core(
@@ -71,6 +73,7 @@ def _cortex_m(name: str, float_flags: tuple[str, ...] = (), unicorn: bool = True
         gcc=GCC_ARM,
         gcc_flags=("-mthumb", f"-mcpu={name}", *float_flags),
         zig_flags=("-target", f"thumb-freestanding-{abi}", f"-mcpu={identifier}"),
+        port=port,
         unicorn=f"UC_CPU_ARM_{identifier.upper()}" if unicorn else None,
     )
 
@@ -82,6 +85,7 @@ _RV32IMAC = Core(
     # Until specification 2.2 the CSR instructions belong to I; as an extension GCC would find no libgcc for it.
     gcc_flags=("-march=rv32imac", "-misa-spec=2.2", "-mabi=ilp32", "-mcmodel=medany"),
     zig_flags=("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+a+c+zicsr", "-mcmodel=medany"),
+    port="portable",
     unicorn="UC_CPU_RISCV32_BASE32",
 )
 
@@ -90,12 +94,15 @@ CORES = {
     for core in (
         _cortex_m("cortex-m0"),
         _cortex_m("cortex-m3"),
-        _cortex_m("cortex-m4", ("-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
-        _cortex_m("cortex-m7", ("-mfpu=fpv5-d16", "-mfloat-abi=hard")),
-        _cortex_m("cortex-m55", ("-mfloat-abi=hard",), unicorn=False),
+        _cortex_m("cortex-m4", "dsp", ("-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
+        _cortex_m("cortex-m7", "dsp", ("-mfpu=fpv5-d16", "-mfloat-abi=hard")),
+        _cortex_m("cortex-m55", "mve", ("-mfloat-abi=hard",), unicorn=False),
         _RV32IMAC,
     )
 }
+
+# What the generator chooses kernels for, unless told otherwise.
+DEFAULT_CORE = "cortex-m4"
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -155,6 +162,21 @@ BOARDS = {
         ),
     )
 }
+
+
+def get_core(name: str) -> Core:
+    """Return the core of this name.
+
+    Raises:
+        ExportError: There is no such core; the message lists those that there are.
+
+    Example:
+        >>> get_core("cortex-m0").port
+        'portable'
+    """
+    if name not in CORES:
+        raise ExportError(f"unknown core {name!r}: choose from {', '.join(CORES)}")
+    return CORES[name]
 
 
 def get_board(name: str) -> Board:

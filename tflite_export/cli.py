@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tflite_export.boards import BOARDS, CORES
+from tflite_export.boards import BOARDS, CORES, DEFAULT_CORE
 from tflite_export.errors import ExportError
 from tflite_export.inspection import inspect
 from tflite_export.lowering import OPTIMIZE
-from tflite_export.pipeline import DEFAULT_CORES, DEFAULT_TARGETS, TARGETS, export
+from tflite_export.pipeline import DEFAULT_TARGETS, TARGETS, export
 from tflite_export.report import ExportReport, Reserve
 from tflite_export.report.terminal import benchmark_table, overview
 from tflite_export.version import version
@@ -62,9 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--refine-levels", action="store_true", help="two integers with the best ratio for TTQ's levels")
     sub.add_argument("--unit-levels", action="store_true", help="-1, 0, 1 for ternary weights, for int4 and int2")
-    sub.add_argument(
-        "--cores", nargs="*", default=DEFAULT_CORES, choices=CORES, help="measure code and stack (default: cortex-m4)"
-    )
+    sub.add_argument("--core", default=DEFAULT_CORE, choices=CORES, help="choose kernels for it (default: cortex-m4)")
+    sub.add_argument("--cores", nargs="*", choices=CORES, help="measure code and stack (default: that of --core)")
     sub.set_defaults(command=_export)
 
     sub = commands.add_parser("inspect", help="the operators, weights and sizes of a .tflite")
@@ -151,6 +150,7 @@ def _export(options: argparse.Namespace) -> int:
         options.name,
         optimize=options.optimize,
         arena_limit=options.arena_limit,
+        core=options.core,
         cores=options.cores,
         refine_levels=options.refine_levels,
         unit_levels=options.unit_levels,

@@ -11,6 +11,7 @@ import numpy as np
 
 from tflite_export import c_source
 from tflite_export.arena_limit import plan_within
+from tflite_export.boards import DEFAULT_CORE
 from tflite_export.core_sizes import check_cores, measure_core
 from tflite_export.costs import layer_reports, variants
 from tflite_export.errors import ExportError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 TARGETS = ("int8", *PACK_TARGETS, "c")
 DEFAULT_TARGETS = ("int8", "c")
-DEFAULT_CORES = ("cortex-m4",)
 # The folder of the kernel library beside the generated source.
 RUNTIME_FOLDER = "tern"
 
@@ -42,7 +42,8 @@ def export(
     name: str = "model",
     optimize: str = "speed",
     arena_limit: int | None = None,
-    cores: str | Sequence[str] = DEFAULT_CORES,
+    core: str = DEFAULT_CORE,
+    cores: str | Sequence[str] | None = None,
     refine_levels: bool = False,
     unit_levels: bool = False,
 ) -> ExportReport:
@@ -59,8 +60,10 @@ def export(
         name: prefix of the files and of the C names.
         optimize: "speed", or "size": weights in the format that takes the fewest bytes, 1.6 bits for ternary ones.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
-        cores: names of `tflite_export.boards.CORES` to compile the C for, once, so that the report can say what it
-            takes there; the empty tuple: none. Where no compiler for a core is installed the report says so.
+        core: a name of `tflite_export.boards.CORES`, which kernels and weight formats are chosen for; the C runs on
+            any.
+        cores: names of them to compile the C for, once, so that the report can say what it takes there; None: `core`
+            alone; the empty tuple: none. Where no compiler for a core is installed the report says so.
         refine_levels: for a Keras model, see `convert`.
         unit_levels: for a Keras model, see `convert`.
 
@@ -86,7 +89,8 @@ def export(
     if unknown or not targets:
         raise ExportError(f"unknown target {', '.join(unknown) or '(none)'}; known are {', '.join(TARGETS)}")
     check_optimize(optimize)
-    cores = check_cores([cores] if isinstance(cores, str) else cores)
+    (core,) = check_cores([core])
+    cores = check_cores([cores] if isinstance(cores, str) else (core,) if cores is None else cores)
     tflite = _tflite(model, calibration, refine_levels=refine_levels, unit_levels=unit_levels)
     graph = Graph.read(tflite)
     check_interface(graph)
@@ -102,7 +106,7 @@ def export(
     plan = MemoryPlan((), {}, arena_bytes=0, lower_bound=0)
     calls: list[KernelCall] = []
     if "c" in targets:
-        calls = lower(graph, optimize)
+        calls = lower(graph, optimize, core)
         plan = plan_within(graph, calls, arena_limit)
         files |= _c_files(tflite, graph, plan, name)
     measured, not_measured = _measure(files, name, cores) if "c" in targets else ((), ())
@@ -136,6 +140,7 @@ def generate_c(
     name: str = "model",
     optimize: str = "speed",
     arena_limit: int | None = None,
+    core: str = DEFAULT_CORE,
 ) -> list[Path]:
     """Write `NAME.c`, `NAME.h` and the kernel library that they call.
 
@@ -145,6 +150,7 @@ def generate_c(
         name: prefix of the files and of every C name.
         optimize: "speed" or "size", see `export`.
         arena_limit: the most bytes that the arena may take; slower kernels that need less memory are chosen for it.
+        core: a name of `tflite_export.boards.CORES`, which kernels and weight formats are chosen for.
 
     Returns:
         The files written: the source, the header, and `tern/` with the library's sources of the same version.
@@ -166,7 +172,7 @@ def generate_c(
     tflite = _tflite(tflite, None)
     graph = Graph.read(tflite)
     return write_files(
-        Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph, optimize), arena_limit), name)
+        Path(out_dir), _c_files(tflite, graph, plan_within(graph, lower(graph, optimize, core), arena_limit), name)
     )
 
 

@@ -1,5 +1,5 @@
 #include "gap_rows.h"
-#include "tern_internal.h"
+#include "scaling.h"
 
 /* Sixteen output positions at a time. What they see is copied to rows, one a weight, a byte a position; then an output
  * channel is the sum of the rows where its weight is `plus`, times `plus`, and likewise for `minus`: many pixels for
@@ -43,7 +43,7 @@ static tern_status check(const tern_conv2d_gaps_params *params, const int8_t *in
         !tern_is_clamp(params->minimum, params->maximum))
         return TERN_ERROR_PARAMETER;
     for (int32_t i = 0; i < params->output.channels; i++) {
-        if (params->multiplier[i] < 0 || params->shift[i] < -31 || params->shift[i] > -1)
+        if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
             return TERN_ERROR_PARAMETER;
     }
     return TERN_OK;
@@ -131,19 +131,6 @@ static void write_quad(const tern_conv2d_gaps_params *params, const int8_t *inpu
 
 /* ---- from rows to outputs ---- */
 
-/* Sums are doubled, so that the upper half of their product with the multiplier is TFLite's first rounding; the second
- * one, halves away from zero, is that to the nearest of a number that was lowered by one where it is negative. */
-typedef struct {
-    int32_t multiplier, shift, offset, minimum, maximum;
-} scaling;
-
-static inline int8_t scale(const scaling *by, int32_t doubled) {
-    const int32_t product = tern_upper_half(doubled, by->multiplier);
-    const int32_t twice = (product + (product >> 31)) >> by->shift;
-    const int32_t output = tern_saturate_int8((twice + by->offset) >> 1);
-    return (int8_t)(output < by->minimum ? by->minimum : output > by->maximum ? by->maximum : output);
-}
-
 /* A channel's sums over its two streams. Of a stream that is too long for one sum of 16 bits the last part is kept, and
  * the others are in `earlier`. */
 typedef struct {
@@ -184,8 +171,8 @@ static inline __attribute__((always_inline)) void write_outputs(const tern_conv2
                                                                 uint32_t levels, bool has_earlier,
                                                                 int8_t *output, int32_t count) {
     const int32_t channels = params->output.channels, bias = params->bias[channel];
-    const scaling by = {params->multiplier[channel], -params->shift[channel] - 1, 2 * params->zero_point + 1,
-                        params->minimum, params->maximum};
+    const tern_scaling by = tern_scaling_of(params->multiplier[channel], params->shift[channel],
+                                            params->zero_point, params->minimum, params->maximum);
     for (int32_t i = 0; i < 8; i += 2) {
         const int32_t *earlier = sums->earlier + 2 * i;
         int8_t quad[4];
@@ -193,9 +180,10 @@ static inline __attribute__((always_inline)) void write_outputs(const tern_conv2
             const uint32_t minus = sums->minus[i + odd], plus = sums->plus[i + odd];
             const int32_t low = has_earlier ? bias + earlier[2 * odd] : bias;
             const int32_t high = has_earlier ? bias + earlier[2 * odd + 1] : bias;
-            quad[odd] = scale(&by, tern_low_times_high(plus, levels, tern_low_times_low(minus, levels, low)));
-            quad[odd + 2] =
-                scale(&by, tern_high_times_high(plus, levels, tern_high_times_low(minus, levels, high)));
+            quad[odd] = tern_scale_doubled(
+                &by, tern_low_times_high(plus, levels, tern_low_times_low(minus, levels, low)));
+            quad[odd + 2] = tern_scale_doubled(
+                &by, tern_high_times_high(plus, levels, tern_high_times_low(minus, levels, high)));
         }
         for (int32_t j = 0; j < 4 && j < count; j++)
             output[j * channels] = quad[j];

@@ -79,9 +79,23 @@ static inline int32_t tern_high_times_high(uint32_t x, uint32_t y, int32_t sum) 
     return sum + tern_high(x) * tern_high(y);
 }
 
+#if defined(__ARM_ARCH_6M__)
+/* A core without the long product, which would be a call of the compiler's library: from the four short ones. */
+static inline int32_t tern_upper_half(int32_t a, int32_t b) {
+    const uint32_t low_a = (uint32_t)a & 0xffff, low_b = (uint32_t)b & 0xffff;
+    const int32_t high_a = a >> 16, high_b = b >> 16;
+    const uint32_t low = low_a * low_b;
+    /* neither sum leaves an int32: |high * low| < 2^31 - 2^15, and what is added is less than 2^16 */
+    const int32_t cross = high_a * (int32_t)low_b + (int32_t)(low >> 16);
+    const int32_t other = (int32_t)low_a * high_b + (cross & 0xffff);
+    const uint32_t lower = (uint32_t)other << 16;
+    return high_a * high_b + (cross >> 16) + (other >> 16) + (int32_t)(lower >> 31);
+}
+#else
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 }
+#endif
 
 static inline int32_t tern_saturate_int8(int32_t x) {
     return x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x;

@@ -6,6 +6,7 @@ here knows how C is written or where tensors lie.
 
 from __future__ import annotations
 
+from tflite_export.boards import DEFAULT_CORE, get_core
 from tflite_export.errors import ExportError
 from tflite_export.graph import Graph
 from tflite_export.kernel_call import KernelCall
@@ -41,20 +42,22 @@ LOWERINGS: dict[str, Lowering] = {
 }
 
 
-def lower(graph: Graph, optimize: str = "speed") -> list[KernelCall]:
+def lower(graph: Graph, optimize: str = "speed", core: str = DEFAULT_CORE) -> list[KernelCall]:
     """Translate every operator of a graph.
 
     Args:
         graph: of a fully quantised int8 model with a batch of one.
         optimize: "speed" or "size": what the choice of kernel and weight format prefers.
+        core: a name of `tflite_export.boards.CORES`, which that choice is made for.
 
     Returns:
         Calls in the order of execution, one or more an operator.
 
     Raises:
-        ExportError: if any operator or tensor is not supported. All of them are named in one message.
+        ExportError: if the core is unknown, or if any operator or tensor is not supported; all of them are named in
+            one message.
     """
-    context = Context(find_planes(graph), optimize)
+    context = Context(find_planes(graph), optimize, get_core(core))
     calls: list[KernelCall] = []
     problems: list[str] = []
     check_interface(graph)
