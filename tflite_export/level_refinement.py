@@ -199,6 +199,7 @@ def _change_bias(editor: Editor, op: Op, scales: np.ndarray, factors: np.ndarray
     values = np.rint(bias.data.reshape(-1) / factors)
     if np.abs(values).max() >= 2**31:
         raise ExportError(f"{op}: its bias {bias} does not fit the new scales")
-    editor.set_data(bias.index, values.astype(np.int32).reshape(bias.shape))
+    own = editor.own_input(op.index, place)  # the other readers of this bias keep their units
+    editor.set_data(own, values.astype(np.int32).reshape(bias.shape))
     if bias.quantization is not None:
-        editor.set_scales(bias.index, (np.float32(source.scale) * scales).astype(np.float32))
+        editor.set_scales(own, (np.float32(source.scale) * scales).astype(np.float32))

@@ -7,11 +7,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tflite_builder import OpSpec, TensorSpec, build_model, run_reference
 
 from tern_keras.layers import QuantConv2D, QuantConv2DTranspose, QuantDense, QuantDepthwiseConv2D
 from tern_keras.quantizers import TTQ
 from tflite_export import ExportError, Graph, convert, export, find_levels, verify
-from tflite_export.level_refinement import best_pair
+from tflite_export.level_refinement import best_pair, unit_levels
 from tflite_export.levels import weights_of
 from tflite_export.reference import Reference
 from tflite_export.targets import PACK_TARGETS
@@ -171,3 +172,35 @@ def test_what_stays_int8_is_told() -> None:
     result = pack_small_integers(tflite, 4)
     assert result.tflite == tflite
     assert any("its values go from -127 to 127, int4 holds -8 to 7" in note for note in result.notes)
+
+
+def test_a_bias_that_two_operators_share() -> None:
+    """Only the operator whose levels change gets a bias in other units."""
+    rng = np.random.default_rng(0)
+    ternary = 90 * rng.integers(-1, 2, (6, 8)).astype(np.int8)
+    model = build_model(
+        [
+            TensorSpec("x", (1, 8), 0.1, 3),
+            TensorSpec("ternary", (6, 8), [0.01] * 6, [0] * 6, ternary),
+            TensorSpec("int8", (6, 8), [0.01] * 6, [0] * 6, rng.integers(-128, 128, (6, 8)).astype(np.int8)),
+            TensorSpec("bias", (6,), [0.001] * 6, [0] * 6, rng.integers(-20_000, 20_000, 6), dtype="int32"),
+            TensorSpec("y0", (1, 6), 0.5, -4),
+            TensorSpec("y1", (1, 6), 0.5, -4),
+        ],
+        [
+            OpSpec("FULLY_CONNECTED", ["x", "ternary", "bias"], ["y0"]),
+            OpSpec("FULLY_CONNECTED", ["x", "int8", "bias"], ["y1"]),
+        ],
+        inputs=["x"],
+        outputs=["y0", "y1"],
+    )
+    changed = unit_levels(model)
+    weights, _ = (op.inputs[1] for op in Graph.read(changed).ops)
+    assert weights is not None
+    assert weights.data is not None
+    assert set(np.unique(weights.data)) == {-1, 0, 1}
+    for _ in range(20):
+        x = rng.integers(-128, 128, (1, 8)).astype(np.int8)
+        before, after = run_reference(model, x), run_reference(changed, x)
+        np.testing.assert_allclose(after[0], before[0], atol=1)
+        np.testing.assert_array_equal(after[1], before[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -82,6 +83,26 @@ class Editor:
             self.subgraph.tensors.append(tensor)
             self._constants[key] = len(self.subgraph.tensors) - 1
         return self._constants[key]
+
+    def own_input(self, op: int, place: int) -> int:
+        """Make sure that no other operator reads an operator's input: a constant that is shared is copied.
+
+        Args:
+            op: index of the operator.
+            place: of the tensor among its inputs.
+
+        Returns:
+            The index of the tensor that only this input is.
+        """
+        index = int(self.subgraph.operators[op].inputs[place])
+        readers = sum(int(np.count_nonzero(np.equal(each.inputs, index))) for each in self.subgraph.operators)
+        if readers == 1:
+            return index
+        inputs = np.array(self.subgraph.operators[op].inputs, np.int32)
+        inputs[place] = len(self.subgraph.tensors)
+        self.subgraph.operators[op].inputs = inputs
+        self.subgraph.tensors.append(copy.deepcopy(self.subgraph.tensors[index]))
+        return int(inputs[place])
 
     def set_data(self, index: int, data: np.ndarray, dtype: int | None = None) -> None:
         """Give a constant other values, in a buffer of its own.
