@@ -15,7 +15,7 @@ from tflite_export.memory import MemoryPlan, plan_memory, tensors_in_flash
 from tflite_export.report import LayerReport, Variant
 
 # What packed weights consist of; all other constants are biases and the like.
-WEIGHT_ROLES = ("weights", "steps", "plus", "minus")
+WEIGHT_ROLES = ("weights", "channels", "plus", "minus")
 
 
 def layer_reports(plan: MemoryPlan) -> tuple[LayerReport, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 # TERN_GAP_GROUP of micro/: behind so many rows lies one that counts as 0.
@@ -12,44 +10,48 @@ _MAXIMUM_GAP = 15
 _IN_WORD = 8
 
 
-@dataclass(frozen=True, eq=False)
-class GapStreams:
-    """What `tern_gap_weights` points to, but the levels.
-
-    Attributes:
-        gaps: uint32, eight gaps a word.
-        steps: uint16, shape (2 * channels,): lengths of the streams, of `minus` and of `plus` of each channel in turn.
-    """
-
-    gaps: np.ndarray
-    steps: np.ndarray
+# The difference of two streams' sums, of at most so many steps together, is an int16.
+_JOINT_STEPS = 255
 
 
-def pack_gaps(codes: np.ndarray) -> GapStreams:
+def pack_gaps(
+    codes: np.ndarray, minus: np.ndarray, plus: np.ndarray, exponents: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Pack rows of codes as streams of gaps.
 
     Args:
         codes: int8, shape (channels, weights), values -1, 0, +1; at most 30,000 weights a channel, so that no stream
             is longer than a uint16 says.
+        minus: int8, shape (channels,): levels of the codes -1.
+        plus: int8, shape (channels,): levels of the codes +1.
+        exponents: of the channels' scales, shape (channels,), from 0 to 30.
 
     Returns:
-        The streams.
+        What `tern_gap_weights` points to: the gaps, uint32, eight a word; and two words a channel, uint32, flat.
 
     Example:
         >>> import numpy as np
         >>> from tflite_export.gap_packing import pack_gaps
-        >>> streams = pack_gaps(np.array([[0, 1, 0, -1, 1, 0]], np.int8))
-        >>> streams.steps.tolist(), [hex(word) for word in streams.gaps]
-        ([1, 2], ['0x30000000', '0x31000000'])
+        >>> gaps, channels = pack_gaps(
+        ...     np.array([[0, 1, 0, -1, 1, 0]], np.int8), np.array([-3]), np.array([5]), np.array([6])
+        ... )
+        >>> [hex(word) for word in gaps], [hex(word) for word in channels]
+        (['0x30000000', '0x31000000'], ['0x20001', '0x506fd'])
     """
-    words, steps = [], []
-    for row in codes:
+    words, channels = [], []
+    for row, *levels, exponent in zip(codes, minus.tolist(), plus.tolist(), exponents.tolist(), strict=True):
+        steps = []
         for sign in (-1, 1):
             gaps = _gaps(np.flatnonzero(row == sign))
             steps.append(len(gaps))
             nibbles = np.concatenate([np.zeros(-len(gaps) % _IN_WORD, np.uint32), gaps]).reshape(-1, _IN_WORD)
             words.append((nibbles << np.arange(0, 32, 4, dtype=np.uint32)).sum(1, dtype=np.uint32))
-    return GapStreams(np.concatenate(words), np.array(steps, np.uint16))
+        joint = levels[0] == -levels[1] and sum(steps) <= _JOINT_STEPS
+        channels += [
+            steps[0] | steps[1] << 16,
+            (levels[0] & 0xFF) | exponent << 8 | (levels[1] & 0xFF) << 16 | joint << 24,
+        ]
+    return np.concatenate(words), np.array(channels, np.uint32)
 
 
 def _gaps(weights: np.ndarray) -> np.ndarray:

@@ -35,11 +35,14 @@ int32_t tern_conv2d_base3_expanded_scratch_bytes(const tern_conv2d_params *param
  * A stream starts at row 0, and a step goes on by a gap of 0 to 15 rows to the row that it counts. Rows are the weights
  * in the order of `tern_weights`, but after every 12 of them lies a row that counts as 0, which longer gaps step on.
  * Gaps are 4 bits, eight a word, the earliest lowest; the first word of a stream holds only as many as make the others
- * whole, in its highest bits. No stream leaves the rows. */
+ * whole, in its highest bits. No stream leaves the rows.
+ *
+ * An output channel has two words in `channels`. The halves of the first are the lengths of its streams, of `minus` below
+ * that of `plus`; the bytes of the second are `minus`, the exponent of the channel's scale, `plus`, and 1 where the streams may be summed
+ * together (`plus` is -`minus`, and both have 255 steps at most), else 0. A scale is multiplier * 2^(-32 - exponent) for
+ * an exponent from 0 to 30. */
 typedef struct {
-    const uint32_t *gaps;
-    const uint16_t *steps; /* lengths of the streams: of `minus`, then of `plus`, for each output channel */
-    const int16_t *plus, *minus; /* twice the levels, one an output channel */
+    const uint32_t *gaps, *channels;
 } tern_gap_weights;
 
 /* CONV_2D without groups, with ternary weights: as tern_conv2d_ternary_ref, many times as fast. The accumulators are
@@ -51,7 +54,6 @@ typedef struct {
     tern_gap_weights weights;
     const int32_t *bias;       /* one an output channel: 2 * (bias - input zero point * sum of the weights) */
     const int32_t *multiplier; /* one an output channel, in [0, 2^31) */
-    const int8_t *shift;       /* one an output channel, in [-31, -1] */
     int32_t zero_point, minimum, maximum;
 } tern_conv2d_gaps_params;
 

@@ -42,25 +42,6 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return result;
 }
 
-static inline int32_t tern_saturate_int8(int32_t x) {
-    int32_t result;
-    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
-    return result;
-}
-
-/* Bytes 0 and 2 of a word, and bytes 1 and 3, each in a half of its own. */
-static inline uint32_t tern_even_bytes(uint32_t x) {
-    uint32_t result;
-    __asm__("uxtb16 %0, %1" : "=r"(result) : "r"(x));
-    return result;
-}
-
-static inline uint32_t tern_odd_bytes(uint32_t x) {
-    uint32_t result;
-    __asm__("uxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
-    return result;
-}
-
 #else
 
 static inline int32_t tern_low_times_low(uint32_t x, uint32_t y, int32_t sum) {
@@ -79,17 +60,35 @@ static inline int32_t tern_high_times_high(uint32_t x, uint32_t y, int32_t sum) 
     return sum + tern_high(x) * tern_high(y);
 }
 
-#if defined(__ARM_ARCH_6M__)
-/* A core without the long product, which would be a call of the compiler's library: from the four short ones. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && !defined(TERN_PORTABLE)
+/* A core without the long product, which would be a call of the compiler's library: from the four short ones. No sum
+ * leaves an int32: |high * low| < 2^31 - 2^15, and what is added is less than 2^16. */
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
-    const uint32_t low_a = (uint32_t)a & 0xffff, low_b = (uint32_t)b & 0xffff;
-    const int32_t high_a = a >> 16, high_b = b >> 16;
-    const uint32_t low = low_a * low_b;
-    /* neither sum leaves an int32: |high * low| < 2^31 - 2^15, and what is added is less than 2^16 */
-    const int32_t cross = high_a * (int32_t)low_b + (int32_t)(low >> 16);
-    const int32_t other = (int32_t)low_a * high_b + (cross & 0xffff);
-    const uint32_t lower = (uint32_t)other << 16;
-    return high_a * high_b + (cross >> 16) + (other >> 16) + (int32_t)(lower >> 31);
+    const int32_t low_b = b & 0xffff, high_b = b >> 16;
+    int32_t low, product, cross;
+    __asm__(".syntax unified\n" /* GCC has another one here */
+            "uxth %1, %0\n"
+            "asrs %0, %0, #16\n"
+            "movs %2, %1\n"
+            "muls %2, %4\n"
+            "lsrs %2, %2, #16\n"
+            "movs %3, %0\n"
+            "muls %3, %4\n"
+            "adds %2, %2, %3\n" /* high a * low b, and what low a * low b carries */
+            "muls %1, %5\n"
+            "uxth %3, %2\n"
+            "adds %1, %1, %3\n" /* low a * high b, and the lower half of that */
+            "muls %0, %5\n"
+            "asrs %2, %2, #16\n"
+            "adds %0, %0, %2\n"
+            "asrs %1, %1, #15\n"
+            "adds %1, #1\n"
+            "asrs %1, %1, #1\n"
+            "adds %0, %0, %1\n"
+            : "+l"(a), "=&l"(low), "=&l"(product), "=&l"(cross)
+            : "l"(low_b), "l"(high_b)
+            : "cc");
+    return a;
 }
 #else
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
@@ -97,17 +96,18 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
 }
 #endif
 
-static inline int32_t tern_saturate_int8(int32_t x) {
-    return x < INT8_MIN ? INT8_MIN : x > INT8_MAX ? INT8_MAX : x;
-}
-
-static inline uint32_t tern_even_bytes(uint32_t x) {
-    return x & 0x00ff00ffu;
-}
-
-static inline uint32_t tern_odd_bytes(uint32_t x) {
-    return x >> 8 & 0x00ff00ffu;
-}
-
 #endif
+
+/* x / 2, rounded down, and within int8. */
+static inline int32_t tern_saturated_half(int32_t x) {
+#if defined(__ARM_FEATURE_SAT) && !defined(TERN_PORTABLE)
+    int32_t result;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(x));
+    return result;
+#else
+    const int32_t half = x >> 1;
+    return half < INT8_MIN ? INT8_MIN : half > INT8_MAX ? INT8_MAX : half;
+#endif
+}
+
 #endif

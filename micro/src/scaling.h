@@ -17,16 +17,30 @@ static inline bool tern_is_fast_scale(int32_t multiplier, int32_t shift) {
     return multiplier >= 0 && shift >= -31 && shift <= -1;
 }
 
+static inline int32_t tern_scaling_shift(int32_t shift) {
+    return -shift - 1;
+}
+
+static inline int32_t tern_scaling_offset(int32_t zero_point) {
+    return 2 * zero_point + 1;
+}
+
 static inline tern_scaling tern_scaling_of(int32_t multiplier, int32_t shift, int32_t zero_point,
                                            int32_t minimum, int32_t maximum) {
-    const tern_scaling by = {multiplier, -shift - 1, 2 * zero_point + 1, minimum, maximum};
+    const tern_scaling by = {multiplier, tern_scaling_shift(shift), tern_scaling_offset(zero_point), minimum,
+                             maximum};
     return by;
 }
 
-static inline int8_t tern_scale_doubled(const tern_scaling *by, int32_t doubled) {
+/* For a minimum and maximum that are int8's own. */
+static inline int8_t tern_scale_doubled_unclamped(const tern_scaling *by, int32_t doubled) {
     const int32_t product = tern_upper_half(doubled, by->multiplier);
     const int32_t twice = (product + (product >> 31)) >> by->shift;
-    const int32_t output = tern_saturate_int8((twice + by->offset) >> 1);
+    return (int8_t)tern_saturated_half(twice + by->offset);
+}
+
+static inline int8_t tern_scale_doubled(const tern_scaling *by, int32_t doubled) {
+    const int32_t output = tern_scale_doubled_unclamped(by, doubled);
     return (int8_t)(output < by->minimum ? by->minimum : output > by->maximum ? by->maximum : output);
 }
 

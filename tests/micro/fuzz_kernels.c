@@ -193,24 +193,31 @@ static tern_status call_conv2d(bool hostile) {
 
 /* Streams of steps that stay within the rows, those of zeros included. */
 static tern_gap_weights random_gaps(int32_t rows, int32_t channels) {
-    uint16_t *steps = block(channels * 2 * (int64_t)sizeof *steps);
+    uint32_t *channel = block(channels * 2 * (int64_t)sizeof *channel);
     int32_t words = 0;
-    for (int32_t i = 0; i < 2 * channels; i++) {
-        steps[i] = (uint16_t)(one_in(4) ? 0 : between(1, one_in(9) ? 600 : 60));
-        words += (steps[i] + 7) / 8;
+    for (int32_t i = 0; i < 2 * channels; i += 2) {
+        const int32_t minus = one_in(4) ? 0 : between(1, one_in(9) ? 600 : 60);
+        const int32_t plus = one_in(4) ? 0 : between(1, one_in(9) ? 600 : 60);
+        const int32_t level = between(-127, 127), other = one_in(2) ? -level : between(-128, 127);
+        const uint32_t joint = other == -level && minus + plus <= 255;
+        channel[i] = (uint32_t)minus | (uint32_t)plus << 16;
+        channel[i + 1] =
+            (uint8_t)other | (uint32_t)between(0, 30) << 8 | (uint32_t)(uint8_t)level << 16 | joint << 24;
+        words += (minus + 7) / 8 + (plus + 7) / 8;
     }
     uint32_t *gaps = block(words * (int64_t)sizeof *gaps);
     for (int32_t i = 0, word = 0; i < 2 * channels; i++) {
+        const int32_t steps = (int32_t)(channel[i / 2 * 2] >> (i % 2 * 16) & 0xffff);
         int32_t row = 0;
-        for (int32_t n = -steps[i] & 7; n < (steps[i] + 7) / 8 * 8; n++) {
+        for (int32_t n = -steps & 7; n < (steps + 7) / 8 * 8; n++) {
             const int32_t furthest = rows - 1 - row < 15 ? rows - 1 - row : 15, gap = between(0, furthest);
             row += gap;
             gaps[word + n / 8] &= ~(UINT32_C(15) << n % 8 * 4);
             gaps[word + n / 8] |= (uint32_t)gap << n % 8 * 4;
         }
-        word += (steps[i] + 7) / 8;
+        word += (steps + 7) / 8;
     }
-    const tern_gap_weights weights = {gaps, steps, block(channels * 2), block(channels * 2)};
+    const tern_gap_weights weights = {gaps, channel};
     return weights;
 }
 
@@ -219,8 +226,7 @@ static tern_status call_conv2d_gaps(bool hostile) {
                                  random_shape(),
                                  random_window(),
                                  between(-128, 127),
-                                 {NULL, NULL, NULL, NULL},
-                                 NULL,
+                                 {NULL, NULL},
                                  NULL,
                                  NULL,
                                  between(-128, 127),
@@ -230,17 +236,12 @@ static tern_status call_conv2d_gaps(bool hostile) {
     p.weights = random_gaps((p.window.height * p.window.width * p.input.channels + 11) / 12 * 13, channels);
     int32_t *bias = block(channels * (int64_t)sizeof *bias);
     int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
-    int8_t *shift = block(channels);
     for (int32_t i = 0; i < channels; i++) {
         bias[i] = between(-100000, 100000);
         multiplier[i] = between(0, INT32_MAX);
-        shift[i] = (int8_t)between(-31, -1);
-        ((int16_t *)(uintptr_t)p.weights.plus)[i] = (int16_t)between(-256, 254);
-        ((int16_t *)(uintptr_t)p.weights.minus)[i] = (int16_t)between(-256, 254);
     }
     p.bias = bias;
     p.multiplier = multiplier;
-    p.shift = shift;
     random_clamp(&p.minimum, &p.maximum);
     const int8_t *input = block(volume(p.input));
     int8_t *output = block(volume(p.output));

@@ -69,7 +69,7 @@ class Conv2dParams(Structure):
 
 
 class GapWeights(Structure):
-    _fields_ = [(name, c_void_p) for name in ("gaps", "steps", "plus", "minus")]
+    _fields_ = [(name, c_void_p) for name in ("gaps", "channels")]
 
 
 class Conv2dGapsParams(Structure):
@@ -79,7 +79,7 @@ class Conv2dGapsParams(Structure):
         ("window", WindowParams),
         ("input_zero_point", c_int32),
         ("weights", GapWeights),
-        *((name, c_void_p) for name in ("bias", "multiplier", "shift")),
+        *((name, c_void_p) for name in ("bias", "multiplier")),
         *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
     ]
 
@@ -355,11 +355,12 @@ def weights(kind: str, codes: np.ndarray, plus: np.ndarray | None = None, minus:
     return make(Weights, pointer(data, np.uint8), pointer(plus, np.int8), pointer(minus, np.int8), len(planes) - 1)
 
 
-def gap_weights(codes: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> GapWeights:
-    """Rows of codes -1, 0, 1 as gaps, one step after the other, and their levels doubled."""
+def gap_weights(codes: np.ndarray, plus: np.ndarray, minus: np.ndarray, shift: np.ndarray) -> GapWeights:
+    """Rows of codes -1, 0, 1 as gaps, one step after the other; and their levels and shifts."""
     words: list[int] = []
-    steps = []
-    for row in codes:
+    channels: list[int] = []
+    for row, *levels, exponent in zip(codes, minus.tolist(), plus.tolist(), shift.tolist(), strict=True):
+        steps = []
         for sign in (-1, 1):
             gaps: list[int] = []
             at = 0
@@ -374,13 +375,10 @@ def gap_weights(codes: np.ndarray, plus: np.ndarray, minus: np.ndarray) -> GapWe
             steps.append(len(gaps))
             aligned = [0] * (-len(gaps) % 8) + gaps
             words += [sum(gap << 4 * i for i, gap in enumerate(aligned[j : j + 8])) for j in range(0, len(aligned), 8)]
-    return make(
-        GapWeights,
-        pointer(np.array(words), np.uint32),
-        pointer(np.array(steps), np.uint16),
-        pointer(2 * plus.astype(int), np.int16),
-        pointer(2 * minus.astype(int), np.int16),
-    )
+        joint = int(levels[0] + levels[1] == 0 and sum(steps) < 256)
+        parts = (levels[0] % 256, -exponent - 1, levels[1] % 256, joint)
+        channels += [steps[0] + steps[1] * 65536, sum(part << 8 * i for i, part in enumerate(parts))]
+    return make(GapWeights, pointer(np.array(words), np.uint32), pointer(np.array(channels), np.uint32))
 
 
 def requantization(spec: Requantization) -> RequantizationParams:

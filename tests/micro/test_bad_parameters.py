@@ -42,8 +42,8 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
     if kind is tern_c.Conv2dGapsParams:
-        pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"), (-1, "i1"))]
-        gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels)
+        pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"))]
+        gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels, -levels)
         return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
     if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
@@ -129,7 +129,7 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
     *((GAPS, path, None, ERROR_NULL)
-      for path in ("weights.gaps", "weights.steps", "weights.plus", "weights.minus", "bias", "multiplier", "shift")),
+      for path in ("weights.gaps", "weights.channels", "bias", "multiplier")),
     *((GAPS, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),
     (POOLS, "output.channels", 3, ERROR_SHAPE),

@@ -33,10 +33,9 @@ def check(
         Shape(*window.output, outputs),
         tern_c.window(window),
         zero_point,
-        tern_c.gap_weights(codes.reshape(outputs, -1), *levels),
+        tern_c.gap_weights(codes.reshape(outputs, -1), *levels, requantization.shift),
         tern_c.pointer(2 * (bias - zero_point * weights.reshape(outputs, -1).sum(1)), np.int32),
         tern_c.pointer(requantization.multiplier, np.int32),
-        tern_c.pointer(requantization.shift, np.int8),
         requantization.zero_point,
         requantization.minimum,
         requantization.maximum,
@@ -55,7 +54,9 @@ def random_case(rng: np.random.Generator, outputs: int) -> tuple[tuple[np.ndarra
         minimum,
         maximum,
     )
-    return (random_int8(rng, outputs), random_int8(rng, outputs)), requantization
+    plus = rng.integers(-127, 128, outputs).astype(np.int8)
+    minus = -plus if rng.random() < 0.5 else random_int8(rng, outputs)
+    return (plus, minus), requantization
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -76,10 +77,10 @@ def test_any_geometry(seed: int) -> None:
 @pytest.mark.parametrize("weights", [255, 256, 257, 263, 264, 265, 511, 512, 513, 700])
 def test_every_input_and_every_weight_extreme(weights: int, x: int, code: int) -> None:
     """The 16-bit sums are full at 256 steps; longer streams go on in 32 bits."""
-    image = np.full((1, 5, weights), x)
-    levels = (np.array([127, -128]), np.array([-128, 127]))
+    image = np.full((1, 17, weights), x)
+    levels = (np.array([127, -128]), np.array([-127, 127]))
     requantization = Requantization(np.array([3, -5]), np.array([2**30, 2**31 - 1]), np.array([-17, -20]))
-    check(image, np.full((2, 1, 1, weights), code), levels, Window((1, 1), output=(1, 5)), -1 - x, requantization)
+    check(image, np.full((2, 1, 1, weights), code), levels, Window((1, 1), output=(1, 17)), -1 - x, requantization)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15, 16, 17, 31, 33])
@@ -113,11 +114,11 @@ def test_the_exporter_packs_the_same_gaps(density: float) -> None:
     rng = np.random.default_rng(1)
     codes = (rng.choice([-1, 1], (7, 301)) * (rng.random((7, 301)) < density)).astype(np.int8)
     codes[3] = 0
-    streams = pack_gaps(codes)
-    expected = tern_c.gap_weights(codes, np.zeros(7), np.zeros(7))
-    words, steps, *_ = expected.made_of[0]
-    assert streams.steps.tolist() == _values(steps, np.uint16, 14)
-    assert streams.gaps.tolist() == _values(words, np.uint32, streams.gaps.size)
+    plus, minus, shift = np.array([127, 3, 4, 5, 6, -7, 0]), np.array([-127, -3, 2, 5, -128, 7, 1]), np.arange(-7, 0)
+    gaps, channels = pack_gaps(codes, minus, plus, -1 - shift)
+    expected_gaps, expected_channels = tern_c.gap_weights(codes, plus, minus, shift).made_of[0]
+    assert gaps.tolist() == _values(expected_gaps, np.uint32, gaps.size)
+    assert channels.tolist() == _values(expected_channels, np.uint32, 14)
 
 
 def _values(pointer: Any, dtype: Any, count: int) -> list[int]:

@@ -13,8 +13,8 @@ from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, KernelCall
 from tflite_export.levels import Levels
 
-# Output positions that the kernel computes at a time; below a quarter of them it mostly computes what nobody wants.
-_BLOCK = 16
+_ROW_BYTES = 16
+# Below as many output positions the kernel mostly computes what nobody wants: it has 8 or 16 in a row.
 _FEWEST_POSITIONS = 4
 # With the steps over rows of zeros a stream's length still fits a uint16.
 _MOST_WEIGHTS = 30_000
@@ -53,8 +53,9 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
         bias = bias + requantization["bias"].data
     if 2 * int((np.abs(bias) + 128 * np.abs(rows).sum(1)).max()) >= 2**31:
         return None
-    streams = pack_gaps(levels.codes.reshape(channels, -1))
-    size = streams.gaps.nbytes + streams.steps.nbytes
+    # the kernel's scales have one bit of the shift in the doubled accumulators
+    gaps, per_channel = pack_gaps(levels.codes.reshape(channels, -1), levels.minus, levels.plus, -1 - shifts)
+    size = gaps.nbytes + per_channel.nbytes
     return dataclasses.replace(
         call,
         function="tern_conv2d_gaps",
@@ -65,18 +66,15 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
             "window": fields["window"],
             "input_zero_point": fields["input_zero_point"],
             "weights": {
-                "gaps": Constant("weights", streams.gaps),
-                "steps": Constant("steps", streams.steps),
-                "plus": Constant("plus", 2 * levels.plus.astype(np.int16)),
-                "minus": Constant("minus", 2 * levels.minus.astype(np.int16)),
+                "gaps": Constant("weights", gaps),
+                "channels": Constant("channels", per_channel),
             },
             "bias": Constant("bias", (2 * bias).astype(np.int32)),
             "multiplier": requantization["multiplier"],
-            "shift": requantization["shift"],
             **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
         },
         weight_format="gaps",
-        scratch_bytes=-(-length // GROUP) * (GROUP + 1) * _BLOCK + -(-weights.shape[3] // 4) * 4,
+        scratch_bytes=-(-length // GROUP) * (GROUP + 1) * _ROW_BYTES + -(-weights.shape[3] // 4) * 4,
         reason=f"ternary, as gaps between nonzero weights: {size:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
