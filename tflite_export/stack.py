@@ -1,7 +1,7 @@
 """An upper bound of the stack that a function needs, from its object files.
 
 The compiler says what each function takes: GCC in a `.su` file (`-fstack-usage`), Clang in a section of the object
-(`-fstack-size-section`). The relocations say who calls whom. A function whose address is taken is counted below the
+(`-fstack-size-section`); assembly says it by a symbol `NAME_frame` with that value. The relocations say who calls whom. A function whose address is taken is counted below the
 one that takes it, on top of the deepest call: the kernels hand such addresses down, never up.
 """
 
@@ -91,12 +91,15 @@ class _CallGraph:
             node = (number, symbol.section)
             if symbol.is_global:
                 self.defined[symbol.name] = node
-            if frames is not None and (frame := frames.get(symbol.name)) is not None:
+            if (frame := elf.symbols.get(f"{symbol.name}_frame")) is not None:
+                self._frames[node] = frame
+            elif frames is not None and (frame := frames.get(symbol.name)) is not None:
                 self._frames[node] = frame if frame >= 0 else None
             elif symbol.name.endswith(".cold"):  # runs in the frame of the function that it was cut out of
                 self._frames[node] = 0
         if frames is None:
-            self._frames |= {(number, index): size for index, size in _clang_frames(elf).items()}
+            for index, size in _clang_frames(elf).items():
+                self._frames.setdefault((number, index), size)
 
     def depth(self, node: _Node) -> int:
         """The bound of a function."""

@@ -1,6 +1,8 @@
 #include "gap_rows.h"
 #include "scaling.h"
 
+/* The symbols NAME_frame say how much of the stack a function takes, as compilers say it of theirs. */
+
 #ifdef TERN_PORT_DSP
 
 /* In C a compiler would spill: eight sums, four words of a row, the row and the gaps take all fourteen registers. Each
@@ -20,7 +22,7 @@ __asm__(".syntax unified\n"
         "    sxtab16 r10, r10, r3\n"
         "    sxtab16 r11, r11, r3, ror #8\n"
         ".endm\n"
-        "    .section .text.tern_add_gap_rows, \"ax\", %progbits\n"
+        "    .section .text.tern_add_gap_stream, \"ax\", %progbits\n"
         /* A stream: from gaps r1, steps r2, row r12 to sums r4-r11, row r12, and the gaps behind it in r0. */
         "    .balign 4\n"
         "    .type tern_add_gap_stream, %function\n"
@@ -69,6 +71,8 @@ __asm__(".syntax unified\n"
         "    bne 1b\n"
         "3:  pop {r0, r1, pc}\n"
         "    .size tern_add_gap_stream, . - tern_add_gap_stream\n"
+        "    .equ tern_add_gap_stream_frame, 12\n"
+        "    .section .text.tern_add_gap_rows, \"ax\", %progbits\n"
         "    .global tern_add_gap_rows\n"
         "    .type tern_add_gap_rows, %function\n"
         "    .thumb_func\n"
@@ -81,6 +85,9 @@ __asm__(".syntax unified\n"
         "    mov r0, r12\n"
         "    pop {r4-r11, pc}\n"
         "    .size tern_add_gap_rows, . - tern_add_gap_rows\n"
+        "    .equ tern_add_gap_rows_frame, 40\n"
+        "    .section .text.tern_write_gap_block, \"ax\", %progbits\n"
+        "    .balign 4\n"
         /* From accumulators r1 and r0 to two outputs. */
         "    .macro tern_gap_write\n"
         "    smmlar r11, r1, r2, r8\n"
@@ -191,9 +198,12 @@ __asm__(".syntax unified\n"
         "    add sp, #24\n"
         "    pop {r0, r4-r11, pc}\n"
         "    .size tern_write_gap_block, . - tern_write_gap_block\n"
+        "    .equ tern_write_gap_block_frame, 96\n"
         "    .purgem tern_gap_outputs\n"
         "    .purgem tern_gap_joint_outputs\n"
         "    .purgem tern_gap_write\n"
+        "    .section .text.tern_write_row_words, \"ax\", %progbits\n"
+        "    .balign 4\n"
         "    .global tern_write_row_words\n"
         "    .type tern_write_row_words, %function\n"
         "    .thumb_func\n"
@@ -234,6 +244,7 @@ __asm__(".syntax unified\n"
         "    mov r11, #8\n"  /* TERN_GAP_GROUP - 4 */
         "    b 2b\n"
         "    .size tern_write_row_words, . - tern_write_row_words\n"
+        "    .equ tern_write_row_words_frame, 40\n"
         "    .purgem tern_gap_step\n"
         "    .text\n");
 
@@ -343,6 +354,7 @@ __asm__(".syntax unified\n"
         "    mov r0, r12\n"
         "    pop {r4-r9, pc}\n"
         "    .size tern_sum_biased_rows, . - tern_sum_biased_rows\n"
+        "    .equ tern_sum_biased_rows_frame, 32\n"
         "    .purgem tern_gap_step\n"
         "    .text\n");
 #else
@@ -418,6 +430,7 @@ __asm__(".syntax unified\n"
         "    mov r0, r12\n"
         "    pop {r4-r7, pc}\n"
         "    .size tern_sum_biased_rows, . - tern_sum_biased_rows\n"
+        "    .equ tern_sum_biased_rows_frame, 36\n"
         "    .purgem tern_gap_step\n"
         "    .text\n");
 #endif

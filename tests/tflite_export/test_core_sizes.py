@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import unicorn
 from random_networks import random_network
+from tflite_builder import OpSpec, TensorSpec, build_model
 
 from tflite_export import ExportError, ExportReport, export
 from tflite_export.boards import CORES, Board, get_board
@@ -72,10 +73,31 @@ def test_unknown_core(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_run_stays_within_the_bound_and_comes_near_it(tmp_path: Path, seed: int) -> None:
-    report = export(random_network(seed), tmp_path, cores=())
-    board = get_board("mps2-an385")
+def _ternary_convolution() -> bytes:
+    weights = 100 * np.random.default_rng(0).integers(-1, 2, (16, 3, 3, 16)).astype(np.int8)
+    return build_model(
+        [
+            TensorSpec("x", (1, 8, 8, 16), 0.1, 3),
+            TensorSpec("w", (16, 3, 3, 16), [0.001] * 16, [0] * 16, weights),
+            TensorSpec("y", (1, 8, 8, 16), 0.1, -4),
+        ],
+        [OpSpec("CONV_2D", ["x", "w"], ["y"], {"padding": "SAME"})],
+        inputs=["x"],
+        outputs=["y"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("board_name", "model"),
+    [
+        *(("mps2-an385", random_network(seed)) for seed in SEEDS),
+        *((name, _ternary_convolution()) for name in ("mps2-an385-m0", "mps2-an385", "mps2-an386")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "model",
+)
+def test_a_run_stays_within_the_bound_and_comes_near_it(tmp_path: Path, board_name: str, model: bytes) -> None:
+    board = get_board(board_name)
+    report = export(model, tmp_path, core=board.core.name, cores=())
     found = measure_core(_files(report), report.name, board.core.name, "zig")
     image = build_firmware(
         c_sources(report), include_dirs(report), board, model_interface(report), tmp_path / "model.elf", "zig"
