@@ -5,23 +5,41 @@
 
 #ifdef TERN_PORT_DSP
 
-/* In C a compiler would spill: eight sums, four words of a row, the row and the gaps take all fourteen registers. Each
- * step is 44 bytes long, so that the first word is entered where its gaps begin. */
+/* In C a compiler would spill: eight sums, four words of a row, the row and the gaps take all fourteen registers. Steps
+ * have one length, so that the first word is entered where its gaps begin. */
+#ifdef TERN_PORT_DUAL_ISSUE
+/* The second half of a row is added in the next step, while the first half of that one's row is loaded. */
+#define STEP_BYTES "48"
+#define STEP                                                                                                 \
+    "    ubfx r0, lr, #\\shift, #4\n"                                                                        \
+    "    add.w r12, r12, r0, lsl #4\n"                                                                       \
+    "    ldrd r0, r1, [r12]\n" ADD_SECOND_HALF "    ldrd r2, r3, [r12, #8]\n" ADD_FIRST_HALF
+#define BEFORE_STEPS                                                                                         \
+    "    mov r2, #0\n"                                                                                       \
+    "    mov r3, #0\n"
+#define BEHIND_STEPS ADD_SECOND_HALF
+#else
+#define STEP_BYTES "44"
+#define STEP                                                                                                 \
+    "    ubfx r0, lr, #\\shift, #4\n"                                                                        \
+    "    add.w r12, r12, r0, lsl #4\n"                                                                       \
+    "    ldmia.w r12, {r0-r3}\n" ADD_FIRST_HALF ADD_SECOND_HALF
+#define BEFORE_STEPS
+#define BEHIND_STEPS
+#endif
+#define ADD_FIRST_HALF                                                                                       \
+    "    sxtab16 r4, r4, r0\n"                                                                               \
+    "    sxtab16 r5, r5, r0, ror #8\n"                                                                       \
+    "    sxtab16 r6, r6, r1\n"                                                                               \
+    "    sxtab16 r7, r7, r1, ror #8\n"
+#define ADD_SECOND_HALF                                                                                      \
+    "    sxtab16 r8, r8, r2\n"                                                                               \
+    "    sxtab16 r9, r9, r2, ror #8\n"                                                                       \
+    "    sxtab16 r10, r10, r3\n"                                                                             \
+    "    sxtab16 r11, r11, r3, ror #8\n"
 __asm__(".syntax unified\n"
         ".thumb\n"
-        ".macro tern_gap_step shift\n"
-        "    ubfx r0, lr, #\\shift, #4\n"
-        "    add.w r12, r12, r0, lsl #4\n"
-        "    ldmia.w r12, {r0-r3}\n"
-        "    sxtab16 r4, r4, r0\n"
-        "    sxtab16 r5, r5, r0, ror #8\n"
-        "    sxtab16 r6, r6, r1\n"
-        "    sxtab16 r7, r7, r1, ror #8\n"
-        "    sxtab16 r8, r8, r2\n"
-        "    sxtab16 r9, r9, r2, ror #8\n"
-        "    sxtab16 r10, r10, r3\n"
-        "    sxtab16 r11, r11, r3, ror #8\n"
-        ".endm\n"
+        ".macro tern_gap_step shift\n" STEP ".endm\n"
         "    .section .text.tern_add_gap_stream, \"ax\", %progbits\n"
         /* A stream: from gaps r1, steps r2, row r12 to sums r4-r11, row r12, and the gaps behind it in r0. */
         "    .balign 4\n"
@@ -47,14 +65,13 @@ __asm__(".syntax unified\n"
         "    beq 3f\n"
         "    rsb r2, r2, #0\n"
         "    and r2, r2, #7\n" /* gaps that the first word lacks */
-        "    mov r3, #44\n"
+        "    mov r3, #" STEP_BYTES "\n"
         "    mul r2, r2, r3\n"
-        "    adr r3, 2f\n"
-        "    add r3, r3, r2\n"
-        "    add r3, r3, #1\n" /* Thumb */
+        "    adr r0, 2f\n"
+        "    add r0, r0, r2\n"
+        "    add r0, r0, #1\n" /* Thumb */
         "    ldr.w lr, [r1], #4\n"
-        "    str.w r1, [sp]\n"
-        "    bx r3\n"
+        "    str.w r1, [sp]\n" BEFORE_STEPS "    bx r0\n"
         "    .balign 4\n"
         "1:  ldr.w lr, [r0], #4\n"
         "    str.w r0, [sp]\n"
@@ -68,8 +85,7 @@ __asm__(".syntax unified\n"
         "    tern_gap_step 28\n"
         "    ldrd r0, r1, [sp]\n"
         "    cmp r0, r1\n"
-        "    bne 1b\n"
-        "3:  pop {r0, r1, pc}\n"
+        "    bne 1b\n" BEHIND_STEPS "3:  pop {r0, r1, pc}\n"
         "    .size tern_add_gap_stream, . - tern_add_gap_stream\n"
         "    .equ tern_add_gap_stream_frame, 12\n"
         "    .section .text.tern_add_gap_rows, \"ax\", %progbits\n"

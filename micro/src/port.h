@@ -23,6 +23,11 @@ static inline int32_t tern_high(uint32_t x) {
 
 #define TERN_PORT_DSP 1
 
+/* Two instructions a cycle: of the cores with DSP, and without Helium, the Cortex-M7, known by its double precision. */
+#if defined(__ARM_FP) && (__ARM_FP & 8) && !defined(__ARM_FEATURE_MVE)
+#define TERN_PORT_DUAL_ISSUE 1
+#endif
+
 #define TERN_PORT_MULTIPLY_ADD(name, instruction)                                                            \
     static inline int32_t name(uint32_t x, uint32_t y, int32_t sum) {                                        \
         int32_t result;                                                                                      \
