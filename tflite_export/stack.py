@@ -1,8 +1,9 @@
 """An upper bound of the stack that a function needs, from its object files.
 
 The compiler says what each function takes: GCC in a `.su` file (`-fstack-usage`), Clang in a section of the object
-(`-fstack-size-section`); assembly says it by a symbol `NAME_frame` with that value. The relocations say who calls whom. A function whose address is taken is counted below the
-one that takes it, on top of the deepest call: the kernels hand such addresses down, never up.
+(`-fstack-size-section`), and assembly in a symbol `NAME_frame` of that value. The relocations say who calls whom. A
+function whose address is taken is counted below the one that takes it, on top of the deepest call: the kernels hand
+such addresses down, never up.
 """
 
 from __future__ import annotations

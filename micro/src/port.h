@@ -10,6 +10,15 @@
 /* A word of bytes that are int8 elsewhere. */
 typedef uint32_t __attribute__((may_alias)) tern_word;
 
+/* A byte of a word in memory: one load and extensions where they are instructions, else four loads that extend. */
+static inline int32_t tern_signed_byte(const tern_word *word, int32_t number) {
+#ifdef __thumb__
+    return (int8_t)(*word >> 8 * number);
+#else
+    return ((const int8_t *)word)[number];
+#endif
+}
+
 /* The packed 16-bit halves of a word, and the multiplications of two of them. */
 static inline int32_t tern_low(uint32_t x) {
     return (int16_t)x;
@@ -44,6 +53,19 @@ TERN_PORT_MULTIPLY_ADD(tern_high_times_high, "smlatt")
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     int32_t result;
     __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+/* Bytes 0 and 2 of a word, and bytes 1 and 3, each as an int16 in a half of its own. */
+static inline uint32_t tern_even_signed_bytes(uint32_t x) {
+    uint32_t result;
+    __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(x));
+    return result;
+}
+
+static inline uint32_t tern_odd_signed_bytes(uint32_t x) {
+    uint32_t result;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
     return result;
 }
 

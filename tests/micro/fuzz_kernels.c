@@ -253,6 +253,43 @@ static tern_status call_conv2d_gaps(bool hostile) {
     return tern_conv2d_gaps(&p, input, output, scratch);
 }
 
+static tern_status call_conv2d_columns(bool hostile) {
+    tern_conv2d_columns_params p = {random_shape(),
+                                    random_shape(),
+                                    random_window(),
+                                    between(-128, 127),
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    between(-128, 127),
+                                    0,
+                                    0};
+    const int32_t channels = p.output.channels;
+    const int32_t words = (p.window.height * p.window.width * p.input.channels + 3) / 4;
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, -1);
+    }
+    p.weights = block(words * channels * (int64_t)sizeof *p.weights);
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    void *scratch = block(tern_conv2d_columns_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_window(&p.input.height, &p.window.stride_height);
+    else if (hostile)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.zero_point, 1);
+    return tern_conv2d_columns(&p, input, output, scratch);
+}
+
 typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
 static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
                                         tern_depthwise_conv2d_base3_ref, tern_depthwise_conv2d_binary_ref};
@@ -590,11 +627,27 @@ static tern_status call_lstm(bool hostile) {
 }
 
 typedef tern_status call(bool hostile);
-static call *const calls[] = {call_conv2d, call_conv2d_gaps, call_depthwise, call_fully_connected,
-                              call_pool,   call_mean,        call_add,       call_softmax,
-                              call_copy,   call_pad,         call_pick,      call_transpose_conv2d,
-                              call_mul,    call_prelu,       call_choice,    call_reduce,
-                              call_table,  call_quantize,    call_lstm,      call_resize_bilinear};
+static call *const calls[] = {call_conv2d,
+                              call_conv2d_gaps,
+                              call_conv2d_columns,
+                              call_depthwise,
+                              call_fully_connected,
+                              call_pool,
+                              call_mean,
+                              call_add,
+                              call_softmax,
+                              call_copy,
+                              call_pad,
+                              call_pick,
+                              call_transpose_conv2d,
+                              call_mul,
+                              call_prelu,
+                              call_choice,
+                              call_reduce,
+                              call_table,
+                              call_quantize,
+                              call_lstm,
+                              call_resize_bilinear};
 
 #ifdef LIBFUZZER
 

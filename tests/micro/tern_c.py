@@ -84,6 +84,17 @@ class Conv2dGapsParams(Structure):
     ]
 
 
+class Conv2dColumnsParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("input_zero_point", c_int32),
+        *((name, c_void_p) for name in ("weights", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
+    ]
+
+
 class DepthwiseConv2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -234,6 +245,7 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in FORMATS},
     "tern_conv2d_base3_expanded": Conv2dParams,
     "tern_conv2d_gaps": Conv2dGapsParams,
+    "tern_conv2d_columns": Conv2dColumnsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},

@@ -45,6 +45,17 @@ def good_params(name: str) -> Structure:
         pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"))]
         gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels, -levels)
         return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
+    if kind is tern_c.Conv2dColumnsParams:
+        values = ((0x01020304, "u4"), (0, "i4"), (2**30, "i4"), (-1, "i1"))
+        return make(
+            kind,
+            *image.values(),
+            0,
+            *(tern_c.pointer(np.full(4, value), dtype) for value, dtype in values),
+            0,
+            -128,
+            127,
+        )
     if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
@@ -104,15 +115,15 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-CONVS = [name for name in PARAMS if "conv2d" in name and "gaps" not in name]
+FAST = ["tern_conv2d_gaps", "tern_conv2d_columns"]
+CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
-GAPS = ["tern_conv2d_gaps"]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
 CONNECTED = [name for name in PARAMS if "fully_connected" in name]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
 POOLS = [name for name in PARAMS if "pool2d" in name]
-WINDOWED = [*CONVS, *GAPS, *POOLS]
+WINDOWED = [*CONVS, *FAST, *POOLS]
 STEPS = ("stride_height", "stride_width", "dilation_height", "dilation_width")
 
 HOSTILE: list[tuple[list[str], str, Any, int]] = [
@@ -128,9 +139,10 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "kernel_channels", -4, ERROR_SHAPE),
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
-    *((GAPS, path, None, ERROR_NULL)
-      for path in ("weights.gaps", "weights.channels", "bias", "multiplier")),
-    *((GAPS, path, value, ERROR_PARAMETER)
+    *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
+    *((["tern_conv2d_columns"], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
+    *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),
     (POOLS, "output.channels", 3, ERROR_SHAPE),
     (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tflite_export.gap_packing import GROUP, pack_gaps
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, KernelCall
 from tflite_export.levels import Levels
+from tflite_export.lowering.doubled import doubled_bias
 
 _ROW_BYTES = 16
 # Below as many output positions the kernel mostly computes what nobody wants: it has 8 or 16 in a row.
@@ -37,24 +36,20 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
     output, requantization = fields["output"], fields["requantization"]
     channels = weights.shape[0]
     length = weights.size // channels
-    shifts = requantization["shift"].data
     if (
         levels.bits == 1
         or fields["kernel_channels"] != fields["input"]["channels"]
         or output["height"] * output["width"] < _FEWEST_POSITIONS
         or length > _MOST_WEIGHTS
-        or shifts.min() < -31
-        or shifts.max() > -1
     ):
         return None
-    rows = weights.data.reshape(channels, -1).astype(np.int64)
-    bias = -fields["input_zero_point"] * rows.sum(1)
-    if requantization["bias"] is not None:
-        bias = bias + requantization["bias"].data
-    if 2 * int((np.abs(bias) + 128 * np.abs(rows).sum(1)).max()) >= 2**31:
+    bias = doubled_bias(fields, weights.data.reshape(channels, -1))
+    if bias is None:
         return None
     # the kernel's scales have one bit of the shift in the doubled accumulators
-    gaps, per_channel = pack_gaps(levels.codes.reshape(channels, -1), levels.minus, levels.plus, -1 - shifts)
+    gaps, per_channel = pack_gaps(
+        levels.codes.reshape(channels, -1), levels.minus, levels.plus, -1 - requantization["shift"].data
+    )
     size = gaps.nbytes + per_channel.nbytes
     return dataclasses.replace(
         call,
@@ -69,7 +64,7 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
                 "gaps": Constant("weights", gaps),
                 "channels": Constant("channels", per_channel),
             },
-            "bias": Constant("bias", (2 * bias).astype(np.int32)),
+            "bias": bias,
             "multiplier": requantization["multiplier"],
             **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
         },

@@ -13,6 +13,7 @@ from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
+from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps
 from tflite_export.lowering.op_shapes import (
     activation,
@@ -119,6 +120,8 @@ def _call_with_weights(
         weight_format=packed.format,
         reason=packed.reason,
     )
+    if kernel == "conv2d" and packed.format == "int8":
+        return with_columns(call, weights) or call
     if kernel == "conv2d" and packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
         return with_gaps(call, weights, context.planes[weights.index][0]) or call
     if kernel != "conv2d" or packed.format != "base3":
