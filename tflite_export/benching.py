@@ -1,4 +1,4 @@
-"""Instructions of every layer: one inference on an emulated board, measured step by step."""
+"""Instructions and estimated cycles of every layer: one inference on an emulated board, traced step by step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from tflite_export.boards import get_board
 from tflite_export.core_sizes import OPTIMIZE
+from tflite_export.cycles import Decoder, estimate_cycles
 from tflite_export.emulator import run_firmware
 from tflite_export.errors import ExportError
 from tflite_export.files import write_files
@@ -18,6 +19,7 @@ from tflite_export.host import c_sources, include_dirs
 from tflite_export.report import PAGE_FILE, REPORT_FILE, Benchmark, ExportReport
 from tflite_export.running import model_interface
 from tflite_export.toolchain import find_toolchain
+from tflite_export.tracing import trace_firmware
 
 
 def bench(
@@ -26,15 +28,17 @@ def bench(
     compiler: str | None = None,
     emulator: str | None = None,
 ) -> ExportReport:
-    """Count the instructions of every layer on an emulated board, and write them into the export's report.
+    """Count the instructions of every layer on an emulated board, estimate its cycles, and add both to the report.
 
     The input is noise, the same for every call. A few instructions depend on the input, such as those of a softmax.
+    What the estimate of the cycles rests on is in `tflite_export.cycles`.
 
     Args:
         report: of an export with the target "c".
         board: a name of `tflite_export.boards.BOARDS`.
         compiler: "gcc", "zig", or None: GCC where it is installed for the core, else zig.
-        emulator: "qemu", "unicorn", or None: QEMU where it is installed, else Unicorn.
+        emulator: "qemu", "unicorn", or None: for the whole QEMU where it is installed, else Unicorn; for the layers
+            Unicorn where it has the core, since QEMU does not see unaligned accesses, else QEMU.
 
     Returns:
         The report with a `Benchmark` for the board, in place of an earlier one; `report.json` and `report.html` are
@@ -49,8 +53,9 @@ def bench(
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
         >>> report = bench(export(model, tempfile.mkdtemp(), calibration=samples), board="mps2-an385")
-        >>> report.benchmarks[0].core, len(report.benchmarks[0].layers)
-        ('cortex-m3', 1)
+        >>> found = report.benchmarks[0]
+        >>> found.core, len(found.layers), found.cycles > found.instructions
+        ('cortex-m3', 1, True)
     """
     sources = c_sources(report)
     if not report.layers:
@@ -66,15 +71,19 @@ def bench(
         whole = run_firmware(plain, sample, emulator)
         image = Path(folder) / "profile.elf"
         profiling = build_firmware(sources, includes, target, interface, image, compiler, OPTIMIZE, steps)
-        measured = run_firmware(profiling, sample, emulator)
+        traces = trace_firmware(profiling, sample, emulator)
+        decoder = Decoder.of_image(target.core, profiling.elf)
+        layers = [estimate_cycles(target.core, trace, decoder) for trace in traces]
     found = Benchmark(
         board=board,
         core=target.core.name,
         compiler=find_toolchain(target.core, compiler).version(),
         optimize=OPTIMIZE,
-        emulator=measured.emulator,
+        emulator=whole.emulator,
         instructions=whole.instructions,
-        layers=measured.steps,
+        layers=tuple(instructions for instructions, _ in layers),
+        cycles=sum(cycles for _, cycles in layers),
+        layer_cycles=tuple(cycles for _, cycles in layers),
     )
     others = (benchmark for benchmark in report.benchmarks if benchmark.board != board)
     report = dataclasses.replace(report, benchmarks=(*others, found))

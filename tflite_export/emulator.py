@@ -6,7 +6,6 @@ import importlib.util
 import re
 import shutil
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from tflite_export.emulator_qemu import run_qemu
 from tflite_export.emulator_run import EmulatorRun, Progress
 from tflite_export.errors import ExportError
 from tflite_export.firmware import Firmware
+from tflite_export.recorder import Recorder
 
 EMULATORS = ("qemu", "unicorn")
 
@@ -31,14 +31,11 @@ class EmulationResult:
         instructions: Executed by the first inference, from the entry of the firmware's call to its return. Exact,
             and the same under both emulators. They are not clock cycles.
         emulator: `"qemu"` or `"unicorn"`.
-        steps: Instructions of every step of the first inference, of an image that profiles; their sum is short of
-            `instructions` by what the readings took. The first step's include what comes before it.
     """
 
     outputs: np.ndarray
     instructions: int
     emulator: str
-    steps: tuple[int, ...] = ()
 
 
 def find_emulator(board: Board, emulator: str | None = None) -> str:
@@ -80,6 +77,7 @@ def run_firmware(
     emulator: str | None = None,
     progress: Progress | None = None,
     timeout: float = 60.0,
+    recorder: Recorder | None = None,
 ) -> EmulationResult:
     """Stream samples through a firmware.
 
@@ -89,6 +87,7 @@ def run_firmware(
         emulator: `"qemu"`, `"unicorn"`, or None for QEMU where it is installed, else Unicorn.
         progress: Called with the number of samples done, now and then.
         timeout: How many seconds a sample may take.
+        recorder: Gets the basic blocks of the first inference.
 
     Returns:
         The outputs and the number of instructions.
@@ -101,11 +100,11 @@ def run_firmware(
     chosen = find_emulator(firmware.board, emulator)
     stream = firmware.interface.to_board(samples).tobytes()
     if chosen == "qemu":
-        run = run_qemu(firmware, stream, timeout, progress)
+        run = run_qemu(firmware, stream, timeout, progress, recorder)
     else:
         from tflite_export.emulator_unicorn import run_unicorn  # Unicorn need not be installed
 
-        run = run_unicorn(firmware, stream, timeout, progress)
+        run = run_unicorn(firmware, stream, timeout, progress, recorder)
     return _judge(firmware, run, len(samples), chosen)
 
 
@@ -135,19 +134,9 @@ def _judge(firmware: Firmware, run: EmulatorRun, samples: int, emulator: str) ->
             f"{samples} samples of {width}"
         )
     outputs = np.frombuffer(run.output, dtype=np.int8).reshape(samples, width)
-    steps = _steps(run.readings, firmware.profiled_steps)
-    return EmulationResult(firmware.interface.from_board(outputs), run.instructions, emulator, steps)
-
-
-def _steps(readings: tuple[int, ...], count: int) -> tuple[int, ...]:
-    if not count:
-        return ()
-    if len(readings) != count + 2:
-        raise ExportError(f"the firmware took {len(readings)} readings, expected {count + 2}: export the model again")
-    between = [after - before for before, after in pairwise(readings)]
-    return tuple(step - between[0] for step in between[1:])
+    return EmulationResult(firmware.interface.from_board(outputs), run.instructions, emulator)
 
 
 def _complaint(console: str) -> str:
-    lines = [line for line in console.splitlines() if line and not line.startswith(("instructions: ", "reading: "))]
+    lines = [line for line in console.splitlines() if line and not line.startswith("instructions: ")]
     return "; ".join(lines[:_COMPLAINT_LINES]) or "no message"

@@ -17,15 +17,12 @@ class EmulatorRun:
         console: What the firmware and the emulator said.
         output: The results, one after another.
         instructions: Of the first inference; None where the run ended before.
-        readings: Of a profiling image, the instructions so far: twice before the first step, then behind every step
-            of the first inference.
     """
 
     status: int
     console: str
     output: bytes
     instructions: int | None
-    readings: tuple[int, ...] = ()
 
 
 def timeout_message(emulator: str, board: str, sample: int, timeout: float) -> str:

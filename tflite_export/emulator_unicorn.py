@@ -17,6 +17,7 @@ from tflite_export.elf import Elf
 from tflite_export.emulator_run import EmulatorRun, Progress, timeout_message
 from tflite_export.errors import ExportError
 from tflite_export.firmware import Firmware
+from tflite_export.recorder import Recorder
 
 # "Semihosting for AArch32 and AArch64", 2.0
 _SYS_OPEN, _SYS_CLOSE, _SYS_WRITE0, _SYS_WRITE, _SYS_READ, _SYS_EXIT_EXTENDED = 0x01, 0x02, 0x04, 0x05, 0x06, 0x20
@@ -25,13 +26,14 @@ _SYS_OPEN, _SYS_CLOSE, _SYS_WRITE0, _SYS_WRITE, _SYS_READ, _SYS_EXIT_EXTENDED = 
 _SYSTEM_CONTROL_SPACE = (0xE000E000, 0x1000)
 
 
-def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Progress | None) -> EmulatorRun:
+def run_unicorn(
+    firmware: Firmware, samples: bytes, timeout: float, progress: Progress | None, recorder: Recorder | None = None
+) -> EmulatorRun:
     """Run a firmware in Unicorn. Arguments, result and error are those of `run_qemu`."""
     elf = Elf.read(firmware.elf)
     machine = _Machine(firmware.board, elf)
     host = _Host(machine, samples)
     instructions = None
-    readings: list[int] = []
     reported = 0
     try:
         while host.status is None:
@@ -39,7 +41,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
             host.serve_call()
             if host.samples_read == 1 and instructions is None:
                 machine.run_until(elf.symbols["tern_model_invoke"], timeout)
-                instructions, readings = machine.count_until_return(timeout, elf.symbols.get("profile_step"))
+                instructions = machine.count_until_return(timeout, recorder)
             done = len(host.output) // firmware.interface.result_bytes
             if done > reported:
                 reported = done
@@ -50,7 +52,7 @@ def run_unicorn(firmware: Firmware, samples: bytes, timeout: float, progress: Pr
         host.status = 1
     except TimeoutError:
         raise ExportError(timeout_message("Unicorn", firmware.board.name, reported, timeout)) from None
-    return EmulatorRun(host.status, host.console, bytes(host.output), instructions, tuple(readings))
+    return EmulatorRun(host.status, host.console, bytes(host.output), instructions)
 
 
 @dataclass(frozen=True)
@@ -120,29 +122,33 @@ class _Machine:
         if self.pc != address:
             raise TimeoutError
 
-    def count_until_return(self, timeout: float, hook: int | None) -> tuple[int, list[int]]:
-        """Run a function, from its first instruction to its return, and count its instructions.
-
-        Returns:
-            The count, and what it was at every call of the function at the address `hook`.
-        """
+    def count_until_return(self, timeout: float, recorder: Recorder | None) -> int:
+        """Run a function, from its first instruction to its return, and count its instructions."""
         count = 0
-        readings: list[int] = []
         lengths: dict[tuple[int, int], int] = {}
-        hook = None if hook is None else hook & ~1
 
         def on_block(_uc: unicorn.Uc, address: int, size: int, _data: object) -> None:
             nonlocal count
-            if address == hook:
-                readings.append(count)
             if (address, size) not in lengths:
                 lengths[address, size] = self._instructions_in(self.read(address, size))
             count += lengths[address, size]
+            if recorder is not None:
+                recorder.block(address, address + size)
 
-        handle = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)
+        handles = [self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)]
+        if recorder is not None:
+
+            def on_access(_uc: unicorn.Uc, _kind: int, address: int, size: int, _value: int, _data: object) -> None:
+                if address % size:
+                    recorder.unaligned()
+
+            handles.append(self._uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, on_access))
         self.run_until(self._uc.reg_read(self._registers.link), timeout)
-        self._uc.hook_del(handle)
-        return count, readings
+        for handle in handles:
+            self._uc.hook_del(handle)
+        if recorder is not None:
+            recorder.finish()
+        return count
 
     def _instructions_in(self, code: bytes) -> int:
         count = at = 0

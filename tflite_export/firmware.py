@@ -89,7 +89,7 @@ class Firmware:
         interface: The model's interface.
         model_sizes: Bytes of the model alone, with the kernels that it uses: the image without startup, input and
             output, buffers and the compiler's run-time library.
-        profiled_steps: How many steps of the model it measures one by one.
+        profiled_steps: How many steps of the model it tells apart; 0 for a plain image.
     """
 
     elf: Path
@@ -120,7 +120,7 @@ def build_firmware(
         out: The executable to write; its folder is made if it is missing.
         compiler: `"gcc"`, `"zig"`, or None for what is installed.
         optimize: The compiler's optimisation flag.
-        profiled_steps: The number of the model's steps, to measure them one by one; 0 for a plain image.
+        profiled_steps: The number of the model's steps, to tell them apart in a trace; 0 for a plain image.
 
     Returns:
         The image.
@@ -143,7 +143,7 @@ def build_firmware(
             hook = ("-include", str(micro / "firmware" / "profile.h")) if profiled_steps else ()
             _compile_model(toolchain, sources, include_dirs, f"{interface.name}_invoke", (optimize, *hook), model)
             objects = [model]
-            flags = (optimize, *_defines(board, profiled_steps))
+            flags = (optimize, *_defines(board))
             for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware", profiled_steps)]:
                 objects.append(build / f"firmware_{source.stem}.o")
                 # the model's folders first: its header may have the name of one of the firmware's
@@ -172,8 +172,7 @@ def glue_source(interface: ModelInterface, profiled_steps: int = 0) -> str:
         )
         arguments = "(const void *)inputs, (void *)outputs"
     header = '#include "profile.h"\n' if profiled_steps else ""
-    # what a reading takes, and when the first step starts
-    readings = "    profile_step();\n" * 2 if profiled_steps else ""
+    start = "    profile_step();\n" if profiled_steps else ""  # of the first step
     return f"""{header}#include "tern_model.h"
 #include "{interface.name}.h"
 
@@ -189,7 +188,7 @@ static ALIGNED uint8_t arena[{max(1, interface.arena_bytes)}];
 
 int tern_model_invoke(void)
 {{
-{arrays}{readings}    return {interface.name}_invoke({arguments}, arena);
+{arrays}{start}    return {interface.name}_invoke({arguments}, arena);
 }}
 """
 
@@ -214,13 +213,11 @@ def _firmware_sources(board: Board, folder: Path, profiled_steps: int) -> list[P
     return [folder / name for name in (*_FIRMWARE_SOURCES, *own, *(["profile.c"] if profiled_steps else []))]
 
 
-def _defines(board: Board, profiled_steps: int) -> tuple[str, ...]:
-    steps = (f"-DTERN_PROFILE_STEPS={profiled_steps}",) if profiled_steps else ()
+def _defines(board: Board) -> tuple[str, ...]:
     if board.systick_hz == 0:
-        return steps
+        return ()
     ticks = Fraction(board.systick_hz, _INSTRUCTIONS_PER_SECOND)
     return (
-        *steps,
         f"-DTERN_SYSTICK_TICKS={ticks.numerator}",
         f"-DTERN_SYSTICK_INSTRUCTIONS={ticks.denominator}",
     )

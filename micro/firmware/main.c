@@ -3,9 +3,6 @@
 #include <stdint.h>
 
 #include "counter.h"
-#ifdef TERN_PROFILE_STEPS
-#include "profile.h"
-#endif
 #include "tern_model.h"
 #include "semihosting.h"
 
@@ -25,9 +22,6 @@ static int invoke(uint32_t sample) {
     semihosting_print("instructions: ");
     semihosting_print_decimal(instructions);
     semihosting_print("\n");
-#ifdef TERN_PROFILE_STEPS
-    profile_print();
-#endif
     return status;
 }
 

@@ -102,7 +102,7 @@ class CoreReport:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Instructions of one inference, exact, under emulation. They are not clock cycles.
+    """Instructions of one inference, exact, under emulation, and the clock cycles that are estimated from them.
 
     Attributes:
         board: the emulated one.
@@ -111,7 +111,9 @@ class Benchmark:
         optimize: its optimisation flag.
         emulator: "qemu" or "unicorn".
         instructions: of the whole call.
-        layers: of every layer, in their order. They add up to `instructions`, but for a few at the end.
+        layers: instructions of every layer, in their order. They add up to `instructions`, but for a few at the end.
+        cycles: of all layers, an estimate: memory without wait states. What it rests on is in `tflite_export.cycles`.
+        layer_cycles: of every layer.
     """
 
     board: str
@@ -121,6 +123,8 @@ class Benchmark:
     emulator: str
     instructions: int
     layers: tuple[int, ...]
+    cycles: int
+    layer_cycles: tuple[int, ...]
 
 
 @dataclass(frozen=True)

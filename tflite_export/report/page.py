@@ -67,8 +67,10 @@ def _cards(report: ExportReport) -> str:
     cards.append(("weights", kib(report.weight_bytes), smaller))
     cards.append(("multiply-accumulates", f"{report.macs:,}", f"{len(report.layers)} steps"))
     for benchmark in report.benchmarks[:1]:
-        note = f"{per_mac(benchmark.instructions, report.macs)} a MAC, {benchmark.core}, emulated"
-        cards.append(("instructions", f"{benchmark.instructions:,}", note))
+        note = (
+            f"{per_mac(benchmark.cycles, report.macs)} a MAC, {benchmark.core}, {benchmark.instructions:,} instructions"
+        )
+        cards.append(("cycles, estimated", f"{benchmark.cycles:,}", note))
     return (
         '<div class="cards">'
         + "".join(
@@ -142,16 +144,16 @@ def _arena(report: ExportReport) -> str:
 def _layers(report: ExportReport) -> str:
     benchmarks = report.benchmarks
     head = ["", "operator", "output", "MACs", "weights", "bits", "bound", "density", "bytes", "constants", "scratch"]
-    head += [f"instructions, {benchmark.core}" for benchmark in benchmarks]
+    head += [f"cycles, {benchmark.core}" for benchmark in benchmarks]
     head.append("kernel, and why")
     rows = "".join(_layer_row(report, step, layer) for step, layer in enumerate(report.layers))
     totals = ["", "total", "", f"{report.macs:,}", "", "", "", "", f"{report.weight_bytes:,}"]
-    totals += [f"{report.constant_bytes:,}", "", *(f"{benchmark.instructions:,}" for benchmark in benchmarks), ""]
+    totals += [f"{report.constant_bytes:,}", "", *(f"{benchmark.cycles:,}" for benchmark in benchmarks), ""]
     numeric = [index not in (1, 2, 4, len(head) - 1) for index in range(len(head))]
     return (
         "<section><h2>Layers</h2><p class='soft'>Bits: stored bits a weight, levels included. Bound: the entropy of "
         "the weights, channel by channel, with their levels."
-        + (" Instructions are emulated: they are not clock cycles." if benchmarks else "")
+        + (" Cycles are estimated from emulated instructions." if benchmarks else "")
         + "</p><div class='scroll layers'><table><thead><tr>"
         + "".join(f"<th{_class(right)}>{escape(name)}</th>" for name, right in zip(head, numeric, strict=True))
         + f"</tr></thead><tbody>{rows}</tbody><tfoot><tr>"
@@ -176,9 +178,10 @@ def _layer_row(report: ExportReport, step: int, layer: LayerReport) -> str:
         (count(layer.scratch_bytes), True),
     ]
     for benchmark in report.benchmarks:
-        taken = benchmark.layers[step]
-        width = f'style="width:{taken / max(benchmark.layers):.1%}"'
-        bar = f'<span class="share" title="{taken / benchmark.instructions:.1%}"><i {width}></i></span>'
+        taken = benchmark.layer_cycles[step]
+        width = f'style="width:{taken / max(benchmark.layer_cycles):.1%}"'
+        title = f"{taken / benchmark.cycles:.1%}; {benchmark.layers[step]:,} instructions"
+        bar = f'<span class="share" title="{title}"><i {width}></i></span>'
         cells.append((f"{taken:,}{bar}", True))
     why = f'<span class="name">{escape(kernel_name(layer.kernel))}</span>{escape(layer.reason)}'
     row = "".join(f"<td{_class(right)}>{cell}</td>" for cell, right in cells)
@@ -235,7 +238,8 @@ def _about(report: ExportReport) -> str:
     notes += [escape(core.core + ": " + core.stack_note) for core in report.cores if core.stack_note]
     notes += [
         f"Instructions on the {escape(found.core)}: {escape(found.compiler)} {escape(found.optimize)}, board "
-        f"{escape(found.board)} in {escape(found.emulator)}; one inference, exact for this compiler."
+        f"{escape(found.board)} in {escape(found.emulator)}; one inference, exact for this compiler. Cycles "
+        "are estimated from them, without wait states: nothing was measured on a chip."
         for found in report.benchmarks
     ]
     items = "".join(f"<li>{note}</li>" for note in notes)

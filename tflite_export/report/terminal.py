@@ -99,12 +99,13 @@ def _cores(report: ExportReport) -> Table:
 
 
 def benchmark_table(report: ExportReport, benchmark: Benchmark) -> Table:
-    """Instructions of the layers."""
-    title = f"{report.name} on {benchmark.board} ({benchmark.core}): instructions of one inference, emulated"
+    """Instructions and estimated cycles of the layers."""
+    title = f"{report.name} on {benchmark.board} ({benchmark.core}): one inference, emulated; cycles are estimates"
     table = _table(title, left=("", "op", "output", "kernel"))
-    for column in ("instructions", "a MAC", "share"):
+    for column in ("instructions", "a MAC", "cycles", "a MAC", "share"):
         table.add_column(column, justify="right")
-    for step, (layer, taken) in enumerate(zip(report.layers, benchmark.layers, strict=True)):
+    taken_by = zip(report.layers, benchmark.layers, benchmark.layer_cycles, strict=True)
+    for step, (layer, taken, cycles) in enumerate(taken_by):
         table.add_row(
             str(step),
             layer.op.lower(),
@@ -112,11 +113,13 @@ def benchmark_table(report: ExportReport, benchmark: Benchmark) -> Table:
             kernel_name(layer.kernel),
             f"{taken:,}",
             per_mac(taken, layer.macs),
-            f"{taken / benchmark.instructions:.1%}",
+            f"{cycles:,}",
+            per_mac(cycles, layer.macs),
+            f"{cycles / benchmark.cycles:.1%}",
         )
     table.add_section()
-    total = benchmark.instructions
-    table.add_row("", "total", "", "", f"{total:,}", per_mac(total, report.macs), "")
+    totals = [(f"{total:,}", per_mac(total, report.macs)) for total in (benchmark.instructions, benchmark.cycles)]
+    table.add_row("", "total", "", "", *totals[0], *totals[1], "")
     _caption(table, f"{benchmark.compiler} {benchmark.optimize}, {benchmark.emulator}")
     return table
 
