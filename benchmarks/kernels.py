@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from records import BASELINES, BOARD_OF, FOLDER, random_weights, write_rows
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -26,16 +27,7 @@ from rich.table import Table
 from tflite_export import bench, export, run
 from tflite_export.boards import BOARDS
 
-FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results" / "kernels.jsonl"
-BOARD_OF = {
-    "m0": "mps2-an385-m0",
-    "m3": "mps2-an385",
-    "m4": "mps2-an386",
-    "m7": "mps2-an500",
-    "m55": "mps3-an547",
-    "rv32": "riscv-virt",
-}
 PEERS = {
     "cmsis_conv_s8": "CMSIS-NN int8",
     "cmsis_dw_s8": "CMSIS-NN int8",
@@ -80,25 +72,14 @@ LAYERS = {
 }
 
 
-def values(kind: str, shape: tuple[int, ...], zeros: float, levels: int, rng: np.random.Generator) -> np.ndarray:
-    """Random weights: normally distributed, or of one or two levels and zeros; scaled by their fan-in."""
-    if kind == "int8":
-        weights = rng.normal(size=shape)
-    elif kind == "binary":
-        weights = rng.choice([-1.0, 1.0], shape)
-    else:
-        below = -1.0 if levels == 1 else -0.7
-        weights = rng.choice([below, 0.0, 1.0], shape, p=[(1 - zeros) / 2, zeros, (1 - zeros) / 2])
-    return weights / np.sqrt(np.prod(shape[:-1]))
-
-
 def measure(core: str, name: str, kind: str, zeros: int, levels: int, optimize: str) -> dict[str, Any]:
     """Export a layer, compare its output and count."""
     layer = LAYERS[name]
     rng = np.random.default_rng(0)
     model = keras.Sequential([keras.Input(layer.shape), layer.make()])
-    weights, bias = model.get_weights()
-    model.set_weights([values(kind, weights.shape, zeros / 100, levels, rng), rng.normal(size=bias.shape) / 8])
+    (keras_layer,) = model.layers
+    keras_layer.kernel.assign(random_weights(keras_layer, kind, zeros / 100, levels, rng))
+    keras_layer.bias.assign(rng.normal(size=keras_layer.bias.shape) / 8)
     samples = rng.normal(size=(16, *layer.shape)).astype("float32")
     board = BOARD_OF[core]
     with tempfile.TemporaryDirectory() as folder:
@@ -129,26 +110,8 @@ def measure(core: str, name: str, kind: str, zeros: int, levels: int, optimize: 
 
 def baselines(core: str, layer: str) -> dict[str, int]:
     """The cycles of others for a layer, by their kernels' names."""
-    rows = json.loads((FOLDER / "baselines.json").read_text())["rows"]
+    rows = json.loads(BASELINES.read_text())["rows"]
     return {row["kernel"]: row["cycles"] for row in rows if (row["core"], row["layer"]) == (core, layer)}
-
-
-def kept(path: Path) -> list[dict[str, Any]]:
-    """The rows of an earlier run."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def key(row: dict[str, Any]) -> tuple[str, ...]:
-    """What a row is of."""
-    return tuple(str(row[name]) for name in ("core", "layer", "weights", "zeros", "levels", "optimize"))
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Put rows into the file, in place of those of the same layers."""
-    merged = {key(row): row for row in [*kept(path), *rows]}
-    temporary = path.with_suffix(".new")
-    temporary.write_text("".join(json.dumps(merged[name]) + "\n" for name in sorted(merged)))
-    temporary.replace(path)
 
 
 def table(core: str, rows: list[dict[str, Any]]) -> Table:
@@ -201,7 +164,7 @@ def main() -> None:
         rows = list(rows_of(options, core))
         Console(width=170).print(table(core, rows))
         if options.write:
-            write(options.out, rows)
+            write_rows(options.out, rows, ("core", "layer", "weights", "zeros", "levels", "optimize"))
 
 
 if __name__ == "__main__":

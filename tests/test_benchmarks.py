@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from random_networks import random_network
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,29 @@ def test_train_step(tmp_path: Path, require_module: Callable[..., None]) -> None
             assert row["float_memory_mib"] < row["memory_mib"] <= row["float_memory_mib"] + row["kernels_mib"]
         else:
             assert row["memory_mib"] is None
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize(
+    ("script", "only", "columns"),
+    [
+        ("kernels.py", "fc_128_128", {"layer": "fc_128_128", "macs": 128 * 128, "zeros": 50, "levels": 1}),
+        ("models.py", "lenet5", {"network": "lenet5", "macs": 416_520, "zeros": 50}),
+    ],
+)
+def test_counts_of_layers_and_networks(
+    script: str, only: str, columns: dict[str, Any], tmp_path: Path, require_board: Callable[[str], None]
+) -> None:
+    require_board("mps2-an386")
+    out = tmp_path / "rows.jsonl"
+    words = [sys.executable, PROJECT / "benchmarks" / script, "--only", only, "--write", "--out", out]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert row | columns == row
+    assert row["macs"] / 4 < row["instructions"] < row["cycles"]
+    assert f"{row['cycles']:,}" in done.stdout
 
 
 def test_export(tmp_path: Path) -> None:

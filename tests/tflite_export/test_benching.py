@@ -26,7 +26,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
 
 
 @pytest.mark.emulator
-@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "riscv-virt"])
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547", "riscv-virt"])
 def test_layers_add_up_to_the_whole(report: ExportReport, board: str, require_board: Callable[[str], None]) -> None:
     require_board(board)
     (found,) = [one for one in bench(report, board).benchmarks if one.board == board]

@@ -35,7 +35,8 @@ _ARM_NAMES = {"sb": "r9", "sl": "r10", "fp": "r11", "ip": "r12", "sp": "r13", "l
 _ARM_NAME = re.compile(rf"\b({'|'.join(_ARM_NAMES)})\b")
 _REGISTER = re.compile(r"\b(r1[0-5]|r[0-9]|s[0-9]{1,2}|d[0-9]{1,2}|q[0-7])\b")
 _TARGET = re.compile(r"\b(?:0x)?([0-9a-f]+)$")
-_OBJDUMP_LINE = re.compile(r"\s*([0-9a-f]+):\t([0-9a-f ]+)\t([^\t]+)(?:\t([^;<@]*))?")
+# Address, bytes, mnemonic and operands; some conditional selections binutils 2.40 does not know.
+_OBJDUMP_LINE = re.compile(r"\s*([0-9a-f]+):\t([0-9a-f]{4}(?: [0-9a-f]{4})?)\s*(?:\t([^\t]+)(?:\t([^;<@]*))?)?")
 
 
 @dataclass(frozen=True)
@@ -171,5 +172,5 @@ def _listing(path: Path) -> dict[int, Instruction]:
     for line in text.splitlines():
         if parts := _OBJDUMP_LINE.fullmatch(re.sub(r"\s*(<[^>]*>|[;@].*)", "", line).rstrip()):
             size = len(parts[2].replace(" ", "")) // 2
-            found[int(parts[1], 16)] = _arm(int(parts[1], 16), size, parts[3].strip(), parts[4] or "")
+            found[int(parts[1], 16)] = _arm(int(parts[1], 16), size, (parts[3] or "unknown").strip(), parts[4] or "")
     return found
