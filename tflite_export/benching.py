@@ -37,8 +37,7 @@ def bench(
         report: of an export with the target "c".
         board: a name of `tflite_export.boards.BOARDS`.
         compiler: "gcc", "zig", or None: GCC where it is installed for the core, else zig.
-        emulator: "qemu", "unicorn", or None: for the whole QEMU where it is installed, else Unicorn; for the layers
-            Unicorn where it has the core, since QEMU does not see unaligned accesses, else QEMU.
+        emulator: "qemu", "unicorn", or None: QEMU where it is installed, else Unicorn.
 
     Returns:
         The report with a `Benchmark` for the board, in place of an earlier one; `report.json` and `report.html` are

@@ -135,17 +135,9 @@ class _Machine:
             if recorder is not None:
                 recorder.block(address, address + size)
 
-        handles = [self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)]
-        if recorder is not None:
-
-            def on_access(_uc: unicorn.Uc, _kind: int, address: int, size: int, _value: int, _data: object) -> None:
-                if address % size:
-                    recorder.unaligned()
-
-            handles.append(self._uc.hook_add(unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE, on_access))
+        handle = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, on_block)
         self.run_until(self._uc.reg_read(self._registers.link), timeout)
-        for handle in handles:
-            self._uc.hook_del(handle)
+        self._uc.hook_del(handle)
         if recorder is not None:
             recorder.finish()
         return count

@@ -28,19 +28,15 @@ class Recorder:
                 return
             self._resume = None
         elif self._block is not None:
-            self.traces[-1].steps[*self._block, start] += 1
+            self.traces[-1][*self._block, start] += 1
             if start == self.hook:
                 self._resume, self._block = self._block[1], None
                 self.traces.append(Trace())
                 return
         self._block = (start, end)
 
-    def unaligned(self) -> None:
-        """A word or halfword is read or written at an address that is no multiple of its size."""
-        self.traces[-1].unaligned += 1
-
     def finish(self) -> None:
         """The last block returned."""
         if self._block is not None:
-            self.traces[-1].steps[*self._block, 0] += 1
+            self.traces[-1][*self._block, 0] += 1
             self._block = None

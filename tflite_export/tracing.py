@@ -20,8 +20,7 @@ def trace_firmware(
     Args:
         firmware: an image that was built with `profiled_steps`.
         sample: int8, shape (1, bytes of all inputs).
-        emulator: "qemu", "unicorn", or None for Unicorn where it has the core, else QEMU. QEMU does not see unaligned
-            accesses.
+        emulator: "qemu", "unicorn", or None for QEMU where it is installed, else Unicorn.
         timeout: how many seconds the run may take.
 
     Returns:
@@ -30,8 +29,6 @@ def trace_firmware(
     Raises:
         ExportError: as `run_firmware` does; or the model does not call the hook behind every step.
     """
-    if emulator is None:
-        emulator = "unicorn" if firmware.board.core.unicorn else "qemu"
     recorder = Recorder(Elf.read(firmware.elf).symbols["profile_step"] & ~1)
     run_firmware(firmware, sample, emulator, timeout=timeout, recorder=recorder)
     calls = len(recorder.traces) - 1

@@ -29,6 +29,16 @@ tern_status tern_conv2d_base3_expanded(const tern_conv2d_params *params, const i
                                        void *scratch);
 int32_t tern_conv2d_base3_expanded_scratch_bytes(const tern_conv2d_params *params);
 
+/* The same as tern_conv2d_base3_ref and tern_conv2d_binary_ref, many times as fast, for convolutions without groups and
+ * weights of one plane: gaps (below) are written to `scratch`, for some channels at a time. Shifts are in [-31, -1], and
+ * the accumulators, doubled, must be less than 2^31. */
+tern_status tern_conv2d_base3_gaps(const tern_conv2d_params *params, const int8_t *input, int8_t *output,
+                                   void *scratch);
+int32_t tern_conv2d_base3_gaps_scratch_bytes(const tern_conv2d_params *params);
+tern_status tern_conv2d_binary_gaps(const tern_conv2d_params *params, const int8_t *input, int8_t *output,
+                                    void *scratch);
+int32_t tern_conv2d_binary_gaps_scratch_bytes(const tern_conv2d_params *params);
+
 /* Ternary weights as the gaps between those that are not zero.
  *
  * An output channel has two streams of steps, first over its weights that are `minus`, then over those that are `plus`.

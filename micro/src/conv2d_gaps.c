@@ -1,11 +1,12 @@
-#include "gap_rows.h"
+#include "conv2d_gaps.h"
 #include "scaling.h"
 
-/* A block of output positions at a time. What they see is copied to rows, one a weight; then an output channel is the sum of the rows where its weight is `plus`, times `plus`, and likewise for `minus`: many pixels for
- * each weight that is not zero, no multiplication, no branch, and weights straight from flash. */
+/* A block of output positions at a time. What they see is copied to rows, one a weight; then an output channel is the
+ * sum of the rows where its weight is `plus`, times `plus`, and likewise for `minus`: many pixels for each weight that
+ * is not zero, no multiplication, no branch, and weights straight from flash. */
 
 enum { BLOCK = TERN_GAP_PIXELS, IN_WORD = TERN_GAP_PIXELS_IN_WORD };
-enum { ROW_BYTES = TERN_GAP_ROW_WORDS * 4 };
+enum { ROW_BYTES = TERN_GAP_ROW_BYTES };
 
 static int32_t weights_in_row(const tern_conv2d_gaps_params *params) {
     return tern_size(params->window.height, params->window.width, params->input.channels);
@@ -37,7 +38,7 @@ static tern_status check(const tern_conv2d_gaps_params *params, const int8_t *in
     const tern_status status = tern_check_window(&params->window, params->input, params->output);
     if (status != TERN_OK)
         return status;
-    if (weights_in_row(params) == 0 || weights_in_row(params) > INT32_MAX / (2 * ROW_BYTES))
+    if (weights_in_row(params) == 0 || weights_in_row(params) > TERN_GAP_MOST_WEIGHTS)
         return TERN_ERROR_SHAPE;
     if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
         !tern_is_clamp(params->minimum, params->maximum))
@@ -100,15 +101,15 @@ static void write_positions(const tern_conv2d_gaps_params *params, const int8_t 
 /* ---- from rows to outputs ---- */
 
 /* A stream that is too long for sums of 16 bits: all but its last part goes to `earlier`. */
-static void add_long_stream(uint32_t sums[BLOCK / 2], int32_t earlier[BLOCK], const uint32_t *gaps,
+static void add_long_stream(uint32_t sums[BLOCK / 2], uint32_t earlier[BLOCK], const uint32_t *gaps,
                             int32_t steps, const uint8_t *row, int32_t level) {
     while (steps > TERN_GAP_MAXIMUM_STEPS) {
         /* whole words remain behind the first part */
         const int32_t part = TERN_GAP_MAXIMUM_STEPS - (-steps & 7);
         row = tern_add_gap_rows(sums, gaps, part, row);
         for (int32_t i = 0; i < BLOCK / 2; i++) {
-            earlier[2 * i] += tern_low(sums[i]) * level;
-            earlier[2 * i + 1] += tern_high(sums[i]) * level;
+            earlier[2 * i] += (uint32_t)(tern_low(sums[i]) * level);
+            earlier[2 * i + 1] += (uint32_t)(tern_high(sums[i]) * level);
         }
         gaps += tern_gap_words(part);
         steps -= part;
@@ -126,9 +127,9 @@ static const uint32_t *write_any_channel(const tern_gap_block *block, const uint
     const uint32_t *channel = block->channels + 2 * number;
     const int32_t levels[2] = {tern_gap_level(channel, 0), tern_gap_level(channel, 1)};
     uint32_t sums[2][BLOCK / 2];
-    int32_t accumulators[BLOCK];
+    uint32_t accumulators[BLOCK]; /* as sums wrap, so do these */
     for (int32_t i = 0; i < BLOCK; i++)
-        accumulators[i] = block->bias[number];
+        accumulators[i] = (uint32_t)block->bias[number];
     for (int32_t i = 0; i < 2; i++) {
         const int32_t steps = tern_gap_steps(channel, i);
         add_long_stream(sums[i], accumulators, gaps, steps, block->rows, levels[i]);
@@ -142,14 +143,14 @@ static const uint32_t *write_any_channel(const tern_gap_block *block, const uint
         const uint32_t minus = sums[0][i / 2], plus = sums[1][i / 2];
         const int32_t sum = (odd ? tern_high(minus) : tern_low(minus)) * levels[0] +
                             (odd ? tern_high(plus) : tern_low(plus)) * levels[1];
-        output[i * block->stride] = tern_scale_doubled(&by, accumulators[i] + sum);
+        output[i * block->stride] = tern_scale_doubled(&by, (int32_t)(accumulators[i] + (uint32_t)sum));
     }
     return gaps;
 }
 
 /* Whether all channels are as tern_write_gap_block wants them. */
-static bool are_plain(const tern_conv2d_gaps_params *params) {
-    for (int32_t i = 0; i < params->output.channels; i++) {
+static bool are_plain(const tern_conv2d_gaps_params *params, int32_t channels) {
+    for (int32_t i = 0; i < channels; i++) {
         const uint32_t *channel = params->weights.channels + 2 * i;
         if (tern_gap_steps(channel, 0) > TERN_GAP_MAXIMUM_STEPS ||
             tern_gap_steps(channel, 1) > TERN_GAP_MAXIMUM_STEPS ||
@@ -159,12 +160,9 @@ static bool are_plain(const tern_conv2d_gaps_params *params) {
     return params->minimum == INT8_MIN && params->maximum == INT8_MAX;
 }
 
-tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
-                             void *scratch) {
-    const tern_status status = check(params, input, output, scratch);
-    if (status != TERN_OK)
-        return status;
-    const int32_t channels = params->output.channels, count = params->output.height * params->output.width;
+void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
+                              int32_t channels, void *scratch) {
+    const int32_t count = params->output.height * params->output.width;
     const int32_t rows_bytes = row_count(params) * ROW_BYTES;
     uint8_t *const rows = scratch, *const padding = rows + rows_bytes;
     for (int32_t i = 0; i < padded_channels(params); i++)
@@ -182,10 +180,10 @@ tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t
     block.bias = params->bias;
     block.multiplier = params->multiplier;
     block.offset = tern_scaling_offset(params->zero_point);
-    block.stride = channels;
+    block.stride = params->output.channels;
     block.count = channels;
     block.gaps = params->weights.gaps;
-    const bool plain = count >= BLOCK && are_plain(params);
+    const bool plain = count >= BLOCK && are_plain(params, channels);
     for (int32_t done = 0; done < count; done += BLOCK) {
         /* the last block may do some positions again */
         const int32_t first = count - done < BLOCK && count >= BLOCK ? count - BLOCK : done;
@@ -193,7 +191,7 @@ tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t
             const tern_row_writer writer = {(tern_word *)(void *)rows + i, TERN_GAP_GROUP};
             write_positions(params, input, first + i * IN_WORD, padding, writer);
         }
-        block.output = output + first * channels;
+        block.output = output + first * block.stride;
         if (plain) {
             tern_write_gap_block(&block);
             continue;
@@ -202,5 +200,12 @@ tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t
         for (int32_t channel = 0; channel < channels; channel++)
             gaps = write_any_channel(&block, gaps, channel, params, count < BLOCK ? count : BLOCK);
     }
-    return TERN_OK;
+}
+
+tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
+                             void *scratch) {
+    const tern_status status = check(params, input, output, scratch);
+    if (status == TERN_OK)
+        tern_conv2d_gap_channels(params, input, output, params->output.channels, scratch);
+    return status;
 }

@@ -15,9 +15,10 @@ enum { TERN_GAP_PIXELS_IN_WORD = 2 };
 #define TERN_GAP_BIAS 128u
 #endif
 
-enum { TERN_GAP_ROW_WORDS = 4, TERN_GAP_PIXELS = TERN_GAP_ROW_WORDS * TERN_GAP_PIXELS_IN_WORD };
+enum { TERN_GAP_ROW_WORDS = 4, TERN_GAP_ROW_BYTES = 16 };
+enum { TERN_GAP_PIXELS = TERN_GAP_ROW_WORDS * TERN_GAP_PIXELS_IN_WORD };
 /* After every so many rows lies one of zeros, which gaps longer than 15 step on. */
-enum { TERN_GAP_GROUP = 12 };
+enum { TERN_GAP_GROUP = 12, TERN_GAP_LONGEST = 15 };
 /* What the 16-bit sums hold: 256 * -128 is an int16, and 256 * 255 a uint16. */
 enum { TERN_GAP_MAXIMUM_STEPS = 256 };
 

@@ -125,6 +125,23 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
 
 #endif
 
+/* The number of the highest bit that is set; x is not 0. */
+static inline int32_t tern_highest_bit(uint32_t x) {
+#if defined(__thumb2__) || !(defined(__thumb__) || defined(__riscv))
+    return 31 - __builtin_clz(x);
+#else
+    /* no instruction, and the compiler's library is slower */
+    int32_t bit = 0;
+    for (int32_t half = 16; half > 0; half >>= 1) {
+        if (x >> half != 0) {
+            x >>= half;
+            bit += half;
+        }
+    }
+    return bit;
+#endif
+}
+
 /* x / 2, rounded down, and within int8. */
 static inline int32_t tern_saturated_half(int32_t x) {
 #if defined(__ARM_FEATURE_SAT) && !defined(TERN_PORTABLE)

@@ -191,6 +191,33 @@ static tern_status call_conv2d(bool hostile) {
     return conv2ds[format](&p, input, output);
 }
 
+static tern_status call_conv2d_packed_gaps(bool hostile) {
+    const int32_t format = between(BASE3, BINARY);
+    tern_conv2d_params p = {random_shape(),
+                            random_shape(),
+                            random_window(),
+                            0,
+                            between(-128, 127),
+                            {NULL, NULL, NULL, 0},
+                            {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t channels = p.output.channels;
+    p.kernel_channels = p.input.channels;
+    p.weights = random_weights(format, channels,
+                               (int64_t)p.window.height * p.window.width * p.kernel_channels, channels);
+    p.weights.residual_planes = 0;
+    p.requantization = random_requantization(channels);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++)
+        shift[i] = (int8_t)between(-31, -1);
+    p.requantization.shift = shift;
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    void *scratch = block(tern_conv2d_base3_gaps_scratch_bytes(&p));
+    if (hostile)
+        spoil_window(&p.input.height, &p.window.stride_height);
+    return (format == BASE3 ? tern_conv2d_base3_gaps : tern_conv2d_binary_gaps)(&p, input, output, scratch);
+}
+
 /* Streams of steps that stay within the rows, those of zeros included. */
 static tern_gap_weights random_gaps(int32_t rows, int32_t channels) {
     uint32_t *channel = block(channels * 2 * (int64_t)sizeof *channel);
@@ -630,6 +657,7 @@ typedef tern_status call(bool hostile);
 static call *const calls[] = {call_conv2d,
                               call_conv2d_gaps,
                               call_conv2d_columns,
+                              call_conv2d_packed_gaps,
                               call_depthwise,
                               call_fully_connected,
                               call_pool,

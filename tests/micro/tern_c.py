@@ -244,6 +244,7 @@ class SoftmaxParams(Structure):
 PARAMS: dict[str, type[Structure]] = {
     **{f"tern_conv2d_{kind}_ref": Conv2dParams for kind in FORMATS},
     "tern_conv2d_base3_expanded": Conv2dParams,
+    **{f"tern_conv2d_{kind}_gaps": Conv2dParams for kind in ("base3", "binary")},
     "tern_conv2d_gaps": Conv2dGapsParams,
     "tern_conv2d_columns": Conv2dColumnsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},

@@ -38,7 +38,7 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.FullyConnectedParams:
         spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
         return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
-    requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
+    requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.full(4, -1)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
     if kind is tern_c.Conv2dGapsParams:
@@ -262,8 +262,11 @@ def with_channel_values(name: str, multiplier: int, shift: int) -> Structure:
 @pytest.mark.parametrize("name", [*CONVS, *CONNECTED])
 def test_every_channel_is_checked(name: str) -> None:
     is_float64 = name in CONNECTED
-    good = [(2**52, -31), (2**53 - 1, 30), (0, 0)] if is_float64 else [(0, -31), (LARGE, 30)]
-    bad = [(2**52 - 1, 0), (2**53, 0), (2**52, 31), (2**52, -32)] if is_float64 else [(-1, 0), (1, 31), (1, -32)]
+    most = -1 if name.endswith("_gaps") else 30
+    good = [(2**52, -31), (2**53 - 1, 30), (0, 0)] if is_float64 else [(0, -31), (LARGE, most)]
+    bad = [(2**52 - 1, 0), (2**53, 0), (2**52, 31), (2**52, -32)]
+    if not is_float64:
+        bad = [(-1, -1), (1, most + 1), (1, -32)]
     for multiplier, shift in good:
         assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == OK
     for multiplier, shift in bad:

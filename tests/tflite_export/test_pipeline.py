@@ -171,7 +171,7 @@ def test_for_size_a_ternary_weight_takes_less_than_1_62_bits(tmp_path: Path) -> 
     levels = 2 * 32
     assert layer.weights == "base3"
     assert 8 * (layer.weight_bytes - levels) / 4608 < 1.62
-    assert layer.kernel == "tern_conv2d_base3_expanded"
+    assert layer.kernel == "tern_conv2d_base3_gaps"
     assert verify(report, _real(report)).ok
 
 

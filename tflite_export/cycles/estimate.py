@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tflite_export.boards import Core
 from tflite_export.cycles.decoding import Decoder, Instruction
 from tflite_export.cycles.issue import issue_m7, issue_m55
 from tflite_export.cycles.tables import cortex_m0, cortex_m3, cortex_m4
 
-
-@dataclass
-class Trace:
-    """What an emulator saw of a program.
-
-    Attributes:
-        steps: how often a piece of straight code ran before another: (its start, its end, where the other starts) to a
-            count. Behind the last comes 0.
-        unaligned: loads and stores of words or halfwords at other addresses than their multiples.
-    """
-
-    steps: Counter[tuple[int, int, int]] = field(default_factory=Counter)
-    unaligned: int = 0
+# How often a piece of straight code ran before another: (its start, its end, where the other starts) to a count. Behind
+# the last comes 0.
+Trace = Counter[tuple[int, int, int]]
 
 
 @dataclass
@@ -44,29 +34,28 @@ def estimate_cycles(core: Core, trace: Trace, decoder: Decoder) -> tuple[int, in
         decoder: of the image.
 
     Returns:
-        Exact instructions, and the estimate of the cycles. An unaligned access takes one more.
+        Exact instructions, and the estimate of the cycles.
 
     Example:
-        >>> from collections import Counter
         >>> from tflite_export.boards import get_core
         >>> from tflite_export.cycles import Decoder, Trace, estimate_cycles
         >>> core = get_core("cortex-m4")
         >>> decoder = Decoder(core, {0x100: bytes.fromhex("08440028fcd1")})  # add r0, r1; cmp r0, #0; bne 0x100
-        >>> estimate_cycles(core, Trace(Counter({(0x100, 0x106, 0x100): 9, (0x100, 0x106, 0x106): 1})), decoder)
+        >>> estimate_cycles(core, Trace({(0x100, 0x106, 0x100): 9, (0x100, 0x106, 0x106): 1}), decoder)
         (30, 39)
     """
-    executed = executions(trace.steps, decoder)
+    executed = executions(trace, decoder)
     instructions = sum(execution.count for execution in executed)
     model = _MODELS.get(core.name)
     if model is None:
-        return instructions, instructions + trace.unaligned
-    return instructions, model(executed) + trace.unaligned
+        return instructions, instructions
+    return instructions, model(executed)
 
 
-def executions(steps: Mapping[tuple[int, int, int], int], decoder: Decoder) -> list[Execution]:
+def executions(trace: Trace, decoder: Decoder) -> list[Execution]:
     """Every executed instruction once, by address."""
     found: dict[int, Execution] = {}
-    for (start, end, following), count in steps.items():
+    for (start, end, following), count in trace.items():
         for instruction in decoder.code(start, end):
             execution = found.setdefault(instruction.address, Execution(instruction))
             execution.count += count

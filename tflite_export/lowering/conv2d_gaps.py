@@ -1,4 +1,4 @@
-"""The fast convolution with ternary weights: for which layers, and with which parameters."""
+"""The fast convolutions with ternary and binary weights: for which layers, and with which parameters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _ROW_BYTES = 16
 _FEWEST_POSITIONS = 4
 # With the steps over rows of zeros a stream's length still fits a uint16.
 _MOST_WEIGHTS = 30_000
+# As many channels at a time have their gaps made.
+_MOST_CHANNELS = 64
 
 
 def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall | None:
@@ -33,19 +35,11 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
     """
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
-    output, requantization = fields["output"], fields["requantization"]
+    bias = _bias_of_gaps(call, weights)
+    if levels.bits == 1 or bias is None:
+        return None
+    requantization = fields["requantization"]
     channels = weights.shape[0]
-    length = weights.size // channels
-    if (
-        levels.bits == 1
-        or fields["kernel_channels"] != fields["input"]["channels"]
-        or output["height"] * output["width"] < _FEWEST_POSITIONS
-        or length > _MOST_WEIGHTS
-    ):
-        return None
-    bias = doubled_bias(fields, weights.data.reshape(channels, -1))
-    if bias is None:
-        return None
     # the kernel's scales have one bit of the shift in the doubled accumulators
     gaps, per_channel = pack_gaps(
         levels.codes.reshape(channels, -1), levels.minus, levels.plus, -1 - requantization["shift"].data
@@ -57,7 +51,7 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
         struct="tern_conv2d_gaps_params",
         fields={
             "input": fields["input"],
-            "output": output,
+            "output": fields["output"],
             "window": fields["window"],
             "input_zero_point": fields["input_zero_point"],
             "weights": {
@@ -69,7 +63,51 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
             **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
         },
         weight_format="gaps",
-        scratch_bytes=-(-length // GROUP) * (GROUP + 1) * _ROW_BYTES + -(-weights.shape[3] // 4) * 4,
+        scratch_bytes=_rows_bytes(weights),
         reason=f"ternary, as gaps between nonzero weights: {size:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
+
+
+def with_packed_gaps(call: KernelCall, weights: Tensor) -> KernelCall | None:
+    """The call of `tern_conv2d_base3_gaps` or `tern_conv2d_binary_gaps`, which make the gaps in scratch.
+
+    Args:
+        call: of `tern_conv2d_base3_ref` or `tern_conv2d_binary_ref`; it becomes the alternative.
+        weights: the int8 weights, shape (output channels, height, width, input channels).
+
+    Returns:
+        The call, or None where `with_gaps` would give None for the geometry or the scales.
+    """
+    if _bias_of_gaps(call, weights) is None:
+        return None
+    channels, length = weights.shape[0], weights.size // weights.shape[0]
+    rows = _rows_bytes(weights)
+    most_words = (length + 2 * (length // GROUP) + 7) // 8 + 2
+    words = rows // 16 + most_words + 3 * min(channels, _MOST_CHANNELS)
+    return dataclasses.replace(
+        call,
+        function=call.function.replace("_ref", "_gaps"),
+        scratch_bytes=rows + 4 * words,
+        alternatives=(call,),
+    )
+
+
+def _bias_of_gaps(call: KernelCall, weights: Tensor) -> Constant | None:
+    """The bias that the kernels take, or None for a layer that they cannot or should not do."""
+    assert weights.data is not None
+    fields: Mapping[str, Any] = call.fields
+    output = fields["output"]
+    channels = weights.shape[0]
+    if (
+        fields["kernel_channels"] != fields["input"]["channels"]
+        or output["height"] * output["width"] < _FEWEST_POSITIONS
+        or weights.size // channels > _MOST_WEIGHTS
+    ):
+        return None
+    return doubled_bias(fields, weights.data.reshape(channels, -1))
+
+
+def _rows_bytes(weights: Tensor) -> int:
+    length = weights.size // weights.shape[0]
+    return -(-length // GROUP) * (GROUP + 1) * _ROW_BYTES + -(-weights.shape[3] // 4) * 4

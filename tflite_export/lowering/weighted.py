@@ -14,7 +14,7 @@ from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
-from tflite_export.lowering.conv2d_gaps import with_gaps
+from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -25,7 +25,7 @@ from tflite_export.lowering.op_shapes import (
     result,
     window,
 )
-from tflite_export.lowering.weight_formats import pack_weights
+from tflite_export.lowering.weight_formats import PackedWeights, pack_weights
 
 # Which inputs are the activation and the bias; the weights are input 1 of every operator.
 _ACTIVATION_AND_BIAS = {"TRANSPOSE_CONV": (2, 3)}
@@ -120,13 +120,24 @@ def _call_with_weights(
         weight_format=packed.format,
         reason=packed.reason,
     )
-    if kernel == "conv2d" and packed.format == "int8":
-        return with_columns(call, weights) or call
-    if kernel == "conv2d" and packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
-        return with_gaps(call, weights, context.planes[weights.index][0]) or call
-    if kernel != "conv2d" or packed.format != "base3":
+    if kernel != "conv2d":
         return call
-    # each row is expanded once; where memory is short it is taken apart at every position
+    if packed.format == "int8":
+        return with_columns(call, weights) or call
+    slower = _with_expanded_rows(call, weights, packed) if packed.format == "base3" else call
+    if packed.planes > 1:
+        return slower
+    if packed.format == "ternary":
+        gaps = with_gaps(call, weights, context.planes[weights.index][0]) if context.optimize == "speed" else None
+    else:
+        gaps = with_packed_gaps(call, weights)
+    if gaps is None:
+        return slower
+    return dataclasses.replace(gaps, alternatives=tuple(dict.fromkeys((slower, call))))
+
+
+def _with_expanded_rows(call: KernelCall, weights: Tensor, packed: PackedWeights) -> KernelCall:
+    """Each row of base-3 digits is expanded once; where memory is short it is taken apart at every position."""
     row_bytes = -(-weights.size // weights.shape[0] // 4)
     return dataclasses.replace(
         call,
