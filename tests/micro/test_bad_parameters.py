@@ -255,7 +255,7 @@ def with_channel_values(name: str, multiplier: int, shift: int) -> Structure:
     dtype: Callable[..., Any] = np.uint64 if name in CONNECTED else np.int32
     good = 2**52 if name in CONNECTED else 2**30
     params.requantization.multiplier = params.multipliers = tern_c.pointer(np.array([good] * 3 + [multiplier]), dtype)
-    params.requantization.shift = params.shifts = tern_c.pointer(np.array([0, 0, 0, shift]), np.int8)
+    params.requantization.shift = params.shifts = tern_c.pointer(np.array([-1] * 3 + [shift]), np.int8)
     return params
 
 

@@ -175,15 +175,15 @@ def test_for_size_a_ternary_weight_takes_less_than_1_62_bits(tmp_path: Path) -> 
     assert verify(report, _real(report)).ok
 
 
-def test_a_tight_arena_takes_the_kernel_without_scratch(tmp_path: Path) -> None:
-    free = export(_convolution(), tmp_path / "free", optimize="size", cores=())
-    tight = export(_convolution(), tmp_path / "tight", optimize="size", arena_limit=16, cores=())
-    assert free.layers[0].scratch_bytes == free.arena_bytes - free.arena_bytes % 16 - 12 == 36
-    assert (tight.layers[0].kernel, tight.layers[0].scratch_bytes) == ("tern_conv2d_base3_ref", 0)
-    assert tight.arena_bytes <= 16
-    samples = _real(free)
-    assert verify(free, samples).ok
-    assert verify(tight, samples).ok
+@pytest.mark.parametrize(
+    ("limit", "kernel", "scratch"),
+    [(4096, "base3_gaps", 3616), (1000, "base3_expanded", 36), (16, "base3_ref", 0)],
+)
+def test_a_tight_arena_takes_a_kernel_with_less_scratch(limit: int, kernel: str, scratch: int, tmp_path: Path) -> None:
+    report = export(_convolution(), tmp_path, optimize="size", arena_limit=limit, cores=())
+    assert (report.layers[0].kernel, report.layers[0].scratch_bytes) == (f"tern_conv2d_{kernel}", scratch)
+    assert scratch <= report.arena_bytes <= limit
+    assert verify(report, _real(report)).ok
 
 
 def test_for_speed_a_convolution_reads_gaps(tmp_path: Path) -> None:
