@@ -37,8 +37,10 @@ static int32_t unpacked_rows(const tern_conv2d_vectors_params *params) {
     return params->bits == 8 ? 0 : GROUP;
 }
 
+/* Never none, so that it is a kernel with scratch for every layer. */
 int32_t tern_conv2d_vectors_scratch_bytes(const tern_conv2d_vectors_params *params) {
-    return (unpacked_rows(params) + columns_in_scratch(params)) * vectors_in_row(params) * BYTES;
+    const int32_t rows = unpacked_rows(params) + columns_in_scratch(params);
+    return rows == 0 ? BYTES : rows * vectors_in_row(params) * BYTES;
 }
 
 static tern_status check(const tern_conv2d_vectors_params *params, const int8_t *input, const int8_t *output,

@@ -56,6 +56,11 @@ def good_params(name: str) -> Structure:
             -128,
             127,
         )
+    if kind is tern_c.Conv2dVectorsParams:
+        arrays = [(np.ones(size), dtype) for size, dtype in ((64, "u1"), (4, "i1"), (4, "i1"))]
+        arrays += [(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"), (-1, "i1"))]
+        pointers = [tern_c.pointer(values, dtype) for values, dtype in arrays]
+        return make(kind, *image.values(), 0, 2, *pointers, 0, -128, 127, 6)
     if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
@@ -115,7 +120,7 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-FAST = ["tern_conv2d_gaps", "tern_conv2d_columns"]
+FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_conv2d_vectors"]
 CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
@@ -140,7 +145,11 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
     *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
-    *((["tern_conv2d_columns"], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((["tern_conv2d_vectors"], path, None, ERROR_NULL) for path in ("plus", "minus")),
+    *((["tern_conv2d_vectors"], path, value, ERROR_PARAMETER)
+      for path, values in {"bits": (-8, 0, 1, 3, 4, 16), "block_positions": (0, -1, -LARGE)}.items()
+      for value in values),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),

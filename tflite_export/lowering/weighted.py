@@ -15,6 +15,7 @@ from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps
+from tflite_export.lowering.conv2d_vectors import with_vectors
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -25,7 +26,7 @@ from tflite_export.lowering.op_shapes import (
     result,
     window,
 )
-from tflite_export.lowering.weight_formats import pack_weights
+from tflite_export.lowering.weight_formats import PackedWeights, pack_weights
 
 # Which inputs are the activation and the bias; the weights are input 1 of every operator.
 _ACTIVATION_AND_BIAS = {"TRANSPOSE_CONV": (2, 3)}
@@ -120,6 +121,8 @@ def _call_with_weights(
         weight_format=packed.format,
         reason=packed.reason,
     )
+    if kernel == "conv2d" and context.core.port == "mve" and (fast := _for_helium(call, weights, context, packed)):
+        return fast
     if kernel == "conv2d" and packed.format == "int8":
         return with_columns(call, weights) or call
     if kernel == "conv2d" and packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
@@ -134,6 +137,15 @@ def _call_with_weights(
         scratch_bytes=packed.planes * row_bytes,
         alternatives=(call,),
     )
+
+
+def _for_helium(call: KernelCall, weights: Tensor, context: Context, packed: PackedWeights) -> KernelCall | None:
+    """Zeros are not skipped there: a vector of products takes no longer than finding them."""
+    if packed.format == "int8":
+        return with_vectors(call, weights, None)
+    if packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
+        return with_vectors(call, weights, context.planes[weights.index][0])
+    return None
 
 
 def _source(op: Op) -> Tensor:

@@ -1,0 +1,64 @@
+"""Weights as vectors of sixteen, in the layout that `tern_conv.h` documents for `tern_conv2d_vectors`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# TERN_VECTOR_BYTES and TERN_VECTOR_CHANNELS of micro/.
+VECTOR = 16
+GROUP = 4
+# A group's channels in the order in which the kernel takes them, two at a time.
+_PAIRS = [[0, 2], [1, 3]]
+
+
+def whole_groups(values: np.ndarray, fill: int = 0) -> np.ndarray:
+    """A value a channel, with `fill` for the channels that the last group lacks."""
+    return np.pad(values, (0, -len(values) % GROUP), constant_values=fill)
+
+
+def pack_int8(rows: np.ndarray) -> np.ndarray:
+    """Order int8 weights by vectors.
+
+    Args:
+        rows: int8, shape (channels, weights).
+
+    Returns:
+        uint8, flat: of four channels at a time, the vectors of the first and the third in turn, then those of the
+        second and the fourth.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import pack_int8
+        >>> pack_int8(np.arange(1, 5, dtype=np.int8)[:, None]).reshape(4, 16)[:, :2]
+        array([[1, 0],
+               [3, 0],
+               [2, 0],
+               [4, 0]], dtype=uint8)
+    """
+    return np.ascontiguousarray(_vectors(rows)[:, _PAIRS].transpose(0, 1, 3, 2, 4)).view(np.uint8).reshape(-1)
+
+
+def pack_codes(codes: np.ndarray) -> np.ndarray:
+    """Pack ternary codes in 2 bits: 0 is zero, 1 `plus`, 3 `minus`.
+
+    Args:
+        codes: int8, shape (channels, weights), values -1, 0, +1.
+
+    Returns:
+        uint8, flat: a byte has the same weight of four channels, the first in the lowest bits.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import pack_codes
+        >>> [hex(byte) for byte in pack_codes(np.array([[1], [-1], [0], [1]], np.int8))[:2]]
+        ['0x4d', '0x0']
+    """
+    fields = (_vectors(codes) & 3).astype(np.uint8) << np.arange(0, 8, 2, dtype=np.uint8)[:, None, None]
+    return np.bitwise_or.reduce(fields, axis=1).reshape(-1)
+
+
+def _vectors(rows: np.ndarray) -> np.ndarray:
+    """Shape (groups, channels of a group, vectors, weights of a vector), zeros in the rest."""
+    channels, length = rows.shape
+    padded = np.pad(rows, ((0, -channels % GROUP), (0, -length % VECTOR)))
+    return padded.reshape(-1, GROUP, padded.shape[1] // VECTOR, VECTOR)
