@@ -61,10 +61,9 @@ uint8_t *tern_copy_window(const tern_window *window, tern_shape shape, const uin
     const int32_t reach_x = (window->width - 1) * window->dilation_width;
     if (top >= 0 && top + reach_y < shape.height && left >= 0 && left + reach_x < shape.width &&
         window->dilation_width == 1) {
-        const uint8_t *from = input + (top * line + left * channels);
-        for (int32_t ky = window->height; ky > 0; ky--) {
-            to = copy_bytes(to, from, window->width * channels);
-            from += window->dilation_height * line;
+        for (int32_t ky = 0; ky < window->height; ky++) {
+            const int32_t at = top + ky * window->dilation_height;
+            to = copy_bytes(to, input + (at * line + left * channels), window->width * channels);
         }
         return to;
     }
