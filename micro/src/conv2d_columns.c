@@ -95,8 +95,8 @@ tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const 
         const int32_t positions = count < BLOCK ? count : BLOCK;
         int32_t y = first / width, x = first - y * width;
         for (int32_t i = 0; i < positions; i++) {
-            (void)tern_copy_window(&params->window, params->input, (const uint8_t *)input,
-                                   (uint8_t)params->input_zero_point, y, x, (uint8_t *)bytes);
+            tern_copy_window(&params->window, &params->input, (const uint8_t *)input,
+                             (uint8_t)params->input_zero_point, y, x, (uint8_t *)bytes);
             tern_write_column(columns, i, bytes, words);
             if (++x == width) {
                 x = 0;

@@ -72,13 +72,14 @@ static void write_columns(const tern_conv2d_vectors_params *params, const int8_t
                           int32_t count, uint8_t *columns) {
     const int32_t width = params->output.width, column = vectors_in_row(params) * BYTES;
     int32_t y = first / width, x = first - y * width;
-    for (int32_t i = 0; i < count; i++) {
-        (void)tern_copy_window(&params->window, params->input, (const uint8_t *)input,
-                               (uint8_t)params->input_zero_point, y, x, columns + i * column);
-        if (++x == width) {
-            x = 0;
-            y++;
-        }
+    while (count > 0) {
+        const int32_t in_line = width - x < count ? width - x : count;
+        tern_copy_windows(&params->window, &params->input, (const uint8_t *)input,
+                          (uint8_t)params->input_zero_point, y, x, in_line, columns, column);
+        columns += in_line * column;
+        count -= in_line;
+        x = 0;
+        y++;
     }
 }
 
