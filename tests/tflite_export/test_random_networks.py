@@ -83,9 +83,7 @@ def _public_kernels() -> set[str]:
 def test_the_networks_call_every_kernel() -> None:
     graphs = [Graph.read(random_network(seed)) for seed in range(NETWORKS)]
     options = [("speed", "cortex-m4"), ("size", "cortex-m4"), ("speed", "cortex-m55")]
-    calls = [
-        call for graph in graphs for optimize, core in options for call in lower(graph, optimize, core)
-    ]
+    calls = [call for graph in graphs for optimize, core in options for call in lower(graph, optimize, core)]
     assert {each.function for call in calls for each in (call, *call.alternatives)} == _public_kernels()
 
 
