@@ -57,6 +57,29 @@ def pack_codes(codes: np.ndarray) -> np.ndarray:
     return np.bitwise_or.reduce(fields, axis=1).reshape(-1)
 
 
+def pack_bits(codes: np.ndarray) -> np.ndarray:
+    """Pack binary codes in bits: 1 is `plus`, 0 `minus`.
+
+    Args:
+        codes: int8, shape (channels, weights), values -1 and +1.
+
+    Returns:
+        uint8, flat: a byte has the same weight of four channels in its lower half, the first in the lowest bit, and
+        that of the vector behind in its upper half.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import pack_bits
+        >>> [hex(byte) for byte in pack_bits(np.array([[1] * 17, [-1] * 17, [1] * 17], np.int8))[:2]]
+        ['0x55', '0x5']
+    """
+    bits = (_vectors(codes) > 0).astype(np.uint8)
+    bits = np.pad(bits, ((0, 0), (0, 0), (0, bits.shape[2] % 2), (0, 0)))
+    pairs = bits.reshape(len(bits), GROUP, -1, 2, VECTOR).transpose(0, 2, 3, 1, 4)
+    fields = pairs.reshape(len(bits), -1, 2 * GROUP, VECTOR) << np.arange(8, dtype=np.uint8)[:, None]
+    return np.bitwise_or.reduce(fields, axis=2).reshape(-1)
+
+
 def _vectors(rows: np.ndarray) -> np.ndarray:
     """Shape (groups, channels of a group, vectors, weights of a vector), zeros in the rest."""
     channels, length = rows.shape

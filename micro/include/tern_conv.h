@@ -79,23 +79,24 @@ tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const 
                                 void *scratch);
 int32_t tern_conv2d_columns_scratch_bytes(const tern_conv2d_columns_params *params);
 
-/* CONV_2D without groups, with rows of weights in vectors of 16, for Helium: as tern_conv2d_int8_ref or
- * tern_conv2d_ternary_ref. No weight is skipped.
+/* CONV_2D without groups, with rows of weights in vectors of 16, for Helium: as the `_ref` kernels of int8, ternary and
+ * binary weights. No weight is skipped.
  *
  * A row has the weights of an output channel in the order of `tern_weights`, and zeros to the end of its last vector.
  * Channels lie in groups of four, and those that the last group lacks have zeros too.
  *     8 bits: of a group, first the vectors of its channels 0 and 2 in turn, then those of 1 and 3.
  *     2 bits: 16 bytes of a group have a vector of each of its channels, weight i in byte i, channel 0 in the lowest bits:
  *             0 is zero, 1 is `plus`, 3 is `minus`.
+ *     1 bit:  16 bytes have two vectors of each, the first in the lower bits; 1 is `plus`, 0 is `minus`.
  *
- * Of the positions of a block the windows are copied to scratch, and with 2 bits the weights of a group are unpacked there
+ * Of the positions of a block the windows are copied to scratch, and with 1 or 2 bits the weights of a group are unpacked there
  * once: the more positions, the more scratch and the fewer cycles. A convolution 1x1 whose positions are whole vectors
  * reads its input in place, and `block_positions` counts for nothing. */
 typedef struct {
     tern_shape input, output;
     tern_window window;
     int32_t input_zero_point;
-    int32_t bits; /* of a weight, 2 or 8 */
+    int32_t bits; /* of a weight: 1, 2 or 8 */
     const uint8_t *weights;
     const int8_t *plus, *minus; /* one an output channel, in whole groups; not read with 8 bits */
     const int32_t *bias;        /* in whole groups: bias - input zero point * sum of the weights */

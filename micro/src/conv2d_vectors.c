@@ -53,7 +53,7 @@ static tern_status check(const tern_conv2d_vectors_params *params, const int8_t 
     const tern_status status = tern_check_window(&params->window, params->input, params->output);
     if (status != TERN_OK)
         return status;
-    if ((params->bits != 2 && params->bits != 8) || params->block_positions < 1)
+    if ((params->bits != 1 && params->bits != 2 && params->bits != 8) || params->block_positions < 1)
         return TERN_ERROR_PARAMETER;
     if (weights_in_row(params) == 0 || weights_in_row(params) > INT32_MAX / 64 ||
         (int64_t)(columns_in_scratch(params) + GROUP) * vectors_in_row(params) > INT32_MAX / BYTES)
@@ -106,24 +106,42 @@ static void write_group(tern_vector_block block, int32_t count) {
     }
 }
 
+/* The weights of a group, unpacked; moves on to the next one's. */
+static const int8_t *group_weights(const tern_conv2d_vectors_params *params, const uint8_t **weights,
+                                   int32_t first, int32_t vectors, int8_t *unpacked) {
+    const uint8_t *const packed = *weights;
+    /* a vector of single bits has two vectors of weights */
+    *weights += (params->bits == 1 ? (vectors + 1) / 2 : vectors * (params->bits / 2)) * BYTES;
+    if (params->bits == 8)
+        return (const int8_t *)packed;
+    if (params->bits == 2)
+        tern_unpack_vectors(unpacked, packed, params->plus + first, params->minus + first, vectors);
+    else
+        tern_unpack_binary_vectors(unpacked, packed, params->plus + first, params->minus + first, vectors);
+    return unpacked;
+}
+
 /* All output channels of `count` columns. */
 static void write_block(const tern_conv2d_vectors_params *params, tern_vector_block block, int32_t count,
                         int8_t *unpacked) {
     const uint8_t *weights = params->weights;
     const int32_t channels = params->output.channels;
     for (int32_t first = 0; first < channels; first += GROUP) {
-        if (params->bits == 8)
-            block.weights = (const int8_t *)weights;
-        else
-            tern_unpack_vectors(unpacked, weights, params->plus + first, params->minus + first,
-                                block.vectors);
-        weights += params->bits * GROUP * BYTES / 8 * block.vectors;
+        block.weights = group_weights(params, &weights, first, block.vectors, unpacked);
         block.bias = params->bias + first;
         block.multiplier = params->multiplier + first;
         block.shift = params->shift + first;
         block.channels = channels - first < GROUP ? channels - first : GROUP;
         write_group(block, count);
         block.output += GROUP;
+    }
+}
+
+/* What lies behind the columns' inputs in their last vectors, whose weights need not be 0. */
+static void clear_rests(uint8_t *columns, int32_t count, int32_t column, int32_t used) {
+    for (int32_t i = 0; i < count; i++) {
+        for (int32_t k = used; k < column; k++)
+            columns[i * column + k] = 0;
     }
 }
 
@@ -154,6 +172,7 @@ tern_status tern_conv2d_vectors(const tern_conv2d_vectors_params *params, const 
         return TERN_OK;
     }
     const int32_t most = columns_in_scratch(params);
+    clear_rests((uint8_t *)columns, most, vectors * BYTES, weights_in_row(params));
     for (int32_t first = 0; first < count; first += most) {
         tern_vector_block next = block;
         const int32_t positions = count - first < most ? count - first : most;

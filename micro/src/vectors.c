@@ -200,6 +200,62 @@ __asm__(
     "    .purgem tern_codes\n"
     "    .purgem tern_weights\n"
     "    .purgem tern_unpack\n"
+    /* A bit, shifted to all of its byte, is 0 or -1; times `minus` - `plus`, and `minus` besides. */
+    ".macro tern_unpack_bit value left difference minus to\n"
+    "    .if \\left\n"
+    "    vshl.i8 \\value, q0, #\\left\n"
+    "    vshr.s8 \\value, \\value, #7\n"
+    "    .else\n"
+    "    vshr.s8 \\value, q0, #7\n"
+    "    .endif\n"
+    "    vmlas.s8 \\value, \\difference, \\minus\n"
+    "    vstrb.8 \\value, \\to\n"
+    ".endm\n"
+    ".macro tern_unpack_bits left0 left1 left2 left3\n"
+    "    tern_unpack_bit q1 \\left0 q4 r8 \"[r0], #32\"\n"
+    "    tern_unpack_bit q2 \\left1 q5 r9 \"[r2], #32\"\n"
+    "    tern_unpack_bit q3 \\left2 q6 r10 \"[r0, #-16]\"\n"
+    "    tern_unpack_bit q1 \\left3 q7 r11 \"[r2, #-16]\"\n"
+    ".endm\n"
+    "    .section .text.tern_unpack_binary_vectors, \"ax\", %progbits\n"
+    "    .balign 4\n"
+    "    .global tern_unpack_binary_vectors\n"
+    "    .type tern_unpack_binary_vectors, %function\n"
+    "    .thumb_func\n"
+    "tern_unpack_binary_vectors:\n" /* r0 weights, r1 codes, r2 plus, r3 minus, vectors on the stack */
+    "    push {r4-r11, lr}\n"
+    "    vpush {d8-d15}\n"
+    "    ldr r12, [sp, #100]\n"
+    "    ldrsb r4, [r2]\n"
+    "    ldrsb r5, [r2, #1]\n"
+    "    ldrsb r6, [r2, #2]\n"
+    "    ldrsb r7, [r2, #3]\n"
+    "    ldrsb r8, [r3]\n"
+    "    ldrsb r9, [r3, #1]\n"
+    "    ldrsb r10, [r3, #2]\n"
+    "    ldrsb r11, [r3, #3]\n"
+    "    sub r4, r8, r4\n"
+    "    sub r5, r9, r5\n"
+    "    sub r6, r10, r6\n"
+    "    sub r7, r11, r7\n"
+    "    vdup.8 q4, r4\n"
+    "    vdup.8 q5, r5\n"
+    "    vdup.8 q6, r6\n"
+    "    vdup.8 q7, r7\n"
+    "    add r2, r0, r12, lsl #5\n" /* channels 1 and 3 */
+    "1:  vldrb.8 q0, [r1], #16\n"
+    "    tern_unpack_bits 7 6 5 4\n"
+    "    subs r12, #1\n"
+    "    beq 2f\n"
+    "    tern_unpack_bits 3 2 1 0\n"
+    "    subs r12, #1\n"
+    "    bne 1b\n"
+    "2:  vpop {d8-d15}\n"
+    "    pop {r4-r11, pc}\n"
+    "    .size tern_unpack_binary_vectors, . - tern_unpack_binary_vectors\n"
+    "    .equ tern_unpack_binary_vectors_frame, 100\n"
+    "    .purgem tern_unpack_bit\n"
+    "    .purgem tern_unpack_bits\n"
     "    .text\n");
 
 #else
@@ -236,6 +292,19 @@ void tern_unpack_vectors(int8_t *weights, const uint8_t *codes, const int8_t plu
         int8_t *row = weights + (channel % 2 * 2 * vectors + channel / 2) * BYTES;
         for (int32_t i = 0; i < vectors * BYTES; i++)
             row[i + i / BYTES * BYTES] = levels[codes[i] >> 2 * channel & 3];
+    }
+}
+
+void tern_unpack_binary_vectors(int8_t *weights, const uint8_t *codes, const int8_t plus[CHANNELS],
+                                const int8_t minus[CHANNELS], int32_t vectors) {
+    for (int32_t channel = 0; channel < CHANNELS; channel++) {
+        int8_t *row = weights + (channel % 2 * 2 * vectors + channel / 2) * BYTES;
+        for (int32_t i = 0; i < vectors; i++) {
+            for (int32_t lane = 0; lane < BYTES; lane++) {
+                const int32_t bit = codes[i / 2 * BYTES + lane] >> (channel + i % 2 * CHANNELS) & 1;
+                row[2 * i * BYTES + lane] = bit ? plus[channel] : minus[channel];
+            }
+        }
     }
 }
 

@@ -30,4 +30,9 @@ void tern_write_vector_block(const tern_vector_block *block);
 void tern_unpack_vectors(int8_t *weights, const uint8_t *codes, const int8_t plus[TERN_VECTOR_CHANNELS],
                          const int8_t minus[TERN_VECTOR_CHANNELS], int32_t vectors);
 
+/* The same from single bits: 1 is `plus`, 0 `minus`. A vector of codes has two of each row, the first in the lower bits. */
+void tern_unpack_binary_vectors(int8_t *weights, const uint8_t *codes,
+                                const int8_t plus[TERN_VECTOR_CHANNELS],
+                                const int8_t minus[TERN_VECTOR_CHANNELS], int32_t vectors);
+
 #endif

@@ -87,7 +87,9 @@ void tern_copy_window(const tern_window *window, const tern_shape *shape, const 
 /* Where no tap is beside a line: of every row of taps a run for each position. */
 static void copy_runs(const tern_window *window, const tern_shape *shape, const uint8_t *input,
                       uint8_t padding, int32_t y, int32_t x, int32_t count, uint8_t *to, int32_t stride) {
-    const int32_t run = window->width * shape->channels, step = window->stride_width * shape->channels;
+    const int32_t run = window->width * shape->channels;
+    /* a stride that no second position takes may be any number */
+    const int32_t step = count > 1 ? window->stride_width * shape->channels : 0;
     const int32_t left = (x * window->stride_width - window->pad_left) * shape->channels;
     for (int32_t ky = 0; ky < window->height; ky++) {
         const int32_t at = y * window->stride_height - window->pad_top + ky * window->dilation_height;

@@ -295,7 +295,7 @@ static tern_status call_conv2d_vectors(bool hostile) {
                                     random_shape(),
                                     random_window(),
                                     between(-128, 127),
-                                    one_in(2) ? 2 : 8,
+                                    1 << between(0, 1),
                                     NULL,
                                     NULL,
                                     NULL,
@@ -324,8 +324,10 @@ static tern_status call_conv2d_vectors(bool hostile) {
         multiplier[i] = between(0, INT32_MAX);
         shift[i] = (int8_t)between(-31, -1);
     }
-    p.weights = block(vectors * channels * 2 * p.bits);
-    if (p.bits == 2) {
+    if (one_in(3))
+        p.bits = 8;
+    p.weights = block(channels * 4 * (p.bits == 1 ? (vectors + 1) / 2 : vectors * (p.bits / 2)));
+    if (p.bits != 8) {
         p.plus = block(channels);
         p.minus = block(channels);
     }

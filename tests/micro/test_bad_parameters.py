@@ -148,7 +148,7 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
     *((["tern_conv2d_vectors"], path, None, ERROR_NULL) for path in ("plus", "minus")),
     *((["tern_conv2d_vectors"], path, value, ERROR_PARAMETER)
-      for path, values in {"bits": (-8, 0, 1, 3, 4, 16), "block_positions": (0, -1, -LARGE)}.items()
+      for path, values in {"bits": (-8, 0, 3, 4, 16), "block_positions": (0, -1, -LARGE)}.items()
       for value in values),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)

@@ -9,7 +9,7 @@ from cases import random_int8, random_window, same_window
 from numpy_kernels import Requantization, Window, conv2d
 from tern_c import Conv2dVectorsParams, Shape, make
 
-from tflite_export.vector_packing import pack_codes, pack_int8, whole_groups
+from tflite_export.vector_packing import pack_bits, pack_codes, pack_int8, whole_groups
 
 Levels = tuple[np.ndarray, np.ndarray]
 
@@ -26,7 +26,8 @@ def check(
     """Weights: (outputs, kernel height, kernel width, channels); with levels (of plus and minus) codes -1, 0, 1."""
     outputs = len(weights)
     rows = weights.reshape(outputs, -1).astype(np.int8)
-    packed = pack_int8(rows) if levels is None else pack_codes(rows)
+    bits = 8 if levels is None else 2 if (rows == 0).any() else 1
+    packed = {8: pack_int8, 2: pack_codes, 1: pack_bits}[bits](rows)
     if levels is not None:
         plus, minus = (level.astype(int).reshape(-1, 1, 1, 1) for level in levels)
         weights = np.where(weights > 0, plus, np.where(weights < 0, minus, 0))
@@ -37,7 +38,7 @@ def check(
         Shape(*window.output, outputs),
         tern_c.window(window),
         zero_point,
-        8 if levels is None else 2,
+        bits,
         tern_c.pointer(packed, np.uint8),
         *(None if levels is None else tern_c.pointer(whole_groups(level), np.int8) for level in levels or (None, None)),
         tern_c.pointer(whole_groups(bias - zero_point * weights.reshape(outputs, -1).sum(1, dtype=int)), np.int32),
@@ -67,7 +68,10 @@ def random_requantization(rng: np.random.Generator, outputs: int) -> Requantizat
 def random_weights(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[np.ndarray, Levels | None]:
     if rng.random() < 0.4:
         return random_int8(rng, *shape), None
-    return rng.integers(-1, 2, shape), (random_int8(rng, shape[0]), random_int8(rng, shape[0]))
+    return rng.choice([-1, 0, 1] if rng.random() < 0.6 else [-1, 1], shape), (
+        random_int8(rng, shape[0]),
+        random_int8(rng, shape[0]),
+    )
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -98,11 +102,12 @@ def test_positions_that_do_not_fill_a_block(count: int, channels: int) -> None:
     check(random_int8(rng, 1, count, channels), weights, levels, window, 7, random_requantization(rng, 5))
 
 
-def test_every_pair_of_levels_that_wraps() -> None:
-    """Where `plus` and `minus` add up to more than a byte."""
+@pytest.mark.parametrize("codes", [(-1, 0, 1), (-1, 1)])
+def test_every_pair_of_levels_that_wraps(codes: tuple[int, ...]) -> None:
+    """Where `plus` and `minus` add up to more than a byte, or differ by more."""
     rng = np.random.default_rng(0)
     levels = np.array([-128, -128, 127, 127, -128]), np.array([-128, 127, 127, -128, 0])
-    weights, window = rng.integers(-1, 2, (5, 1, 1, 20)), Window((1, 1), output=(2, 3))
+    weights, window = rng.choice(codes, (5, 1, 1, 20)), Window((1, 1), output=(2, 3))
     check(random_int8(rng, 2, 3, 20), weights, levels, window, 0, random_requantization(rng, 5))
 
 

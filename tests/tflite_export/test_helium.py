@@ -30,6 +30,7 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], tuple[Layer, ...]]] = {
             (32, 3, 2, "SAME", ((-100, 0, 100),)),
             (32, 1, 1, "VALID", ((-128, 0, 127),)),
             (64, 1, 2, "VALID", ((-100, 0, 100),)),
+            (12, 2, 1, "SAME", ((-100, 100),)),
         ),
     ),
     "odd": (
@@ -37,6 +38,7 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], tuple[Layer, ...]]] = {
         (
             (5, 1, 1, "VALID", ((-90, 0, 90),)),
             (33, 5, 1, "SAME", ((-90, 0, 90), (0, 0, 70))),
+            (6, 3, 1, "SAME", ((-90, 90), (-128, 127))),
             (7, 2, 1, "VALID", None),
             (3, 3, 2, "SAME", ((-128, 0, 1),)),
             (16, 1, 1, "VALID", None),

@@ -12,7 +12,7 @@ from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import Levels
 from tflite_export.lowering.doubled import doubled_bias
-from tflite_export.vector_packing import GROUP, VECTOR, pack_codes, pack_int8, whole_groups
+from tflite_export.vector_packing import GROUP, VECTOR, pack_bits, pack_codes, pack_int8, whole_groups
 
 # A block of positions takes so much scratch or less, but of a few positions it has at least the first number, and of
 # many no more than the second: what the weights' unpacking costs is then 3 % or less.
@@ -28,7 +28,7 @@ def with_vectors(call: KernelCall, weights: Tensor, levels: Levels | None) -> Ke
     Args:
         call: of a `_ref` kernel; it becomes the last alternative for where memory is short.
         weights: the int8 weights, shape (output channels, height, width, input channels).
-        levels: of these weights, in one plane; None where they are not ternary.
+        levels: of these weights, in one plane; None for int8.
 
     Returns:
         The call, or None for a grouped convolution, or scales and accumulators that are out of the kernel's range.
@@ -41,9 +41,12 @@ def with_vectors(call: KernelCall, weights: Tensor, levels: Levels | None) -> Ke
     doubled = doubled_bias(fields, rows)
     if doubled is None or fields["kernel_channels"] != fields["input"]["channels"]:
         return None
-    packed = pack_int8(rows) if levels is None else pack_codes(levels.codes.reshape(channels, -1))
-    level_fields: Mapping[str, Field] = {"plus": None, "minus": None}
-    if levels is not None:
+    if levels is None:
+        bits, packed = 8, pack_int8(rows)
+        level_fields: Mapping[str, Field] = {"plus": None, "minus": None}
+    else:
+        bits, codes = levels.bits, levels.codes.reshape(channels, -1)
+        packed = pack_bits(codes) if bits == 1 else pack_codes(codes)
         level_fields = {key: Constant(key, whole_groups(getattr(levels, key))) for key in ("plus", "minus")}
     shifts = whole_groups(requantization["shift"].data, -1)
     fast = dataclasses.replace(
@@ -52,7 +55,7 @@ def with_vectors(call: KernelCall, weights: Tensor, levels: Levels | None) -> Ke
         struct="tern_conv2d_vectors_params",
         fields={
             **{key: fields[key] for key in ("input", "output", "window", "input_zero_point")},
-            "bits": 8 if levels is None else 2,
+            "bits": bits,
             "weights": Constant("weights", packed),
             **level_fields,
             "bias": Constant("bias", whole_groups(doubled.data // 2)),

@@ -143,7 +143,9 @@ def _for_helium(call: KernelCall, weights: Tensor, context: Context, packed: Pac
     """Zeros are not skipped there: a vector of products takes no longer than finding them."""
     if packed.format == "int8":
         return with_vectors(call, weights, None)
-    if packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
+    if packed.planes == 1 and (
+        packed.format == "binary" or (packed.format == "ternary" and context.optimize == "speed")
+    ):
         return with_vectors(call, weights, context.planes[weights.index][0])
     return None
 
