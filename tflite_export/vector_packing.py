@@ -1,4 +1,4 @@
-"""Weights as vectors of sixteen, in the layout that `tern_conv.h` documents for `tern_conv2d_vectors`."""
+"""Weights as vectors of sixteen, in the layouts that `tern_conv.h` and `tern_fully_connected.h` document for Helium."""
 
 from __future__ import annotations
 
@@ -53,8 +53,25 @@ def pack_codes(codes: np.ndarray) -> np.ndarray:
         >>> [hex(byte) for byte in pack_codes(np.array([[1], [-1], [0], [1]], np.int8))[:2]]
         ['0x4d', '0x0']
     """
-    fields = (_vectors(codes) & 3).astype(np.uint8) << np.arange(0, 8, 2, dtype=np.uint8)[:, None, None]
+    return pack_fields(codes & 3)
+
+
+def pack_fields(codes: np.ndarray) -> np.ndarray:
+    """The same from codes that are 0 to 3 already."""
+    fields = _vectors(codes).astype(np.uint8) << np.arange(0, 8, 2, dtype=np.uint8)[:, None, None]
     return np.bitwise_or.reduce(fields, axis=1).reshape(-1)
+
+
+def pack_connected_int8(rows: np.ndarray) -> np.ndarray:
+    """Order the int8 weights of a fully connected layer by vectors.
+
+    Args:
+        rows: int8, shape (outputs, inputs).
+
+    Returns:
+        uint8, flat: of four outputs at a time, a vector of each in turn.
+    """
+    return np.ascontiguousarray(_vectors(rows).transpose(0, 2, 1, 3)).view(np.uint8).reshape(-1)
 
 
 def pack_bits(codes: np.ndarray) -> np.ndarray:

@@ -385,6 +385,38 @@ static tern_status call_fully_connected(bool hostile) {
     return connecteds[format](&p, input, output);
 }
 
+static tern_status call_fully_connected_vectors(bool hostile) {
+    tern_fully_connected_vectors_params p = {
+        between(1, 3), between(1, 70), between(1, 20), one_in(2) ? 2 : 8,  NULL, NULL, NULL,
+        NULL,          NULL,           NULL,           between(-128, 127), 0,    0};
+    const int32_t outputs = (p.outputs + 3) / 4 * 4;
+    int32_t *bias = block(outputs * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(outputs * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(outputs);
+    for (int32_t i = 0; i < outputs; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-22, -1);
+    }
+    p.weights = block((p.inputs + 15) / 16 * outputs * 2 * p.bits);
+    if (p.bits == 2) {
+        p.plus = block(outputs);
+        p.minus = one_in(2) ? NULL : block(outputs);
+    }
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_vectors_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.zero_point, 1);
+    return tern_fully_connected_vectors(&p, input, output, scratch);
+}
+
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
     p.window.dilation_height = p.window.dilation_width = 1;
@@ -690,6 +722,7 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_vectors,
                               call_depthwise,
                               call_fully_connected,
+                              call_fully_connected_vectors,
                               call_pool,
                               call_mean,
                               call_add,

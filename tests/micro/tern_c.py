@@ -128,6 +128,14 @@ class FullyConnectedParams(Structure):
     ]
 
 
+class FullyConnectedVectorsParams(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("rows", "inputs", "outputs", "bits")),
+        *((name, c_void_p) for name in ("weights", "plus", "minus", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
+    ]
+
+
 class Pool2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -260,6 +268,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_vectors": Conv2dVectorsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

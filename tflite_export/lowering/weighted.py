@@ -16,6 +16,7 @@ from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps
 from tflite_export.lowering.conv2d_vectors import with_vectors
+from tflite_export.lowering.fully_connected_vectors import with_connected_vectors
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -121,7 +122,7 @@ def _call_with_weights(
         weight_format=packed.format,
         reason=packed.reason,
     )
-    if kernel == "conv2d" and context.core.port == "mve" and (fast := _for_helium(call, weights, context, packed)):
+    if context.core.port == "mve" and (fast := _for_helium(call, kernel, weights, context, packed)):
         return fast
     if kernel == "conv2d" and packed.format == "int8":
         return with_columns(call, weights) or call
@@ -139,15 +140,18 @@ def _call_with_weights(
     )
 
 
-def _for_helium(call: KernelCall, weights: Tensor, context: Context, packed: PackedWeights) -> KernelCall | None:
+def _for_helium(
+    call: KernelCall, kernel: str, weights: Tensor, context: Context, packed: PackedWeights
+) -> KernelCall | None:
     """Zeros are not skipped there: a vector of products takes no longer than finding them."""
+    fast = {"conv2d": with_vectors, "fully_connected": with_connected_vectors}.get(kernel)
+    if fast is None or packed.planes > 1:
+        return None
     if packed.format == "int8":
-        return with_vectors(call, weights, None)
-    if packed.planes == 1 and (
-        packed.format == "binary" or (packed.format == "ternary" and context.optimize == "speed")
-    ):
-        return with_vectors(call, weights, context.planes[weights.index][0])
-    return None
+        return fast(call, weights, None)
+    # for size base-3 digits stay, and single bits where the kernel does not take them
+    takes = context.optimize == "speed" or (packed.format == "binary" and kernel == "conv2d")
+    return fast(call, weights, context.planes[weights.index][0]) if takes else None
 
 
 def _source(op: Op) -> Tensor:
