@@ -56,7 +56,40 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], tuple[Layer, ...]]] = {
 }
 
 
+# Fully connected layers: outputs, and levels as above; the first one has 150 inputs.
+CONNECTED: tuple[tuple[int, tuple[tuple[int, ...], ...] | None], ...] = (
+    (64, ((-100, 0, 100), (0, 0, 70), (-128, 0, 0))),
+    (33, ((-100, 0, 100), (-128, 0, 127))),
+    (48, ((-100, 100),)),
+    (17, None),
+    (6, ((-128, 127),)),
+    (10, ((-90, 0, 90),)),
+)
+
+
+def _connected() -> bytes:
+    rng = np.random.default_rng(0)
+    inputs = 150
+    tensors, ops = [TensorSpec("x0", (1, inputs), 0.05, 3)], []
+    for i, (outputs, levels) in enumerate(CONNECTED):
+        weights = rng.integers(-128, 128, (outputs, inputs))
+        if levels is not None:
+            weights = np.array([rng.choice(levels[c % len(levels)], inputs) for c in range(outputs)])
+        scale = 1 / (80 * np.sqrt(inputs))
+        bias = rng.integers(-500, 500, outputs).astype(np.int32)
+        tensors += [
+            TensorSpec(f"w{i}", (outputs, inputs), scale, 0, weights.astype(np.int8)),
+            TensorSpec(f"b{i}", (outputs,), 0.05 * scale, 0, bias, dtype="int32"),
+            TensorSpec(f"x{i + 1}", (1, outputs), 0.05, int(rng.integers(-20, 20))),
+        ]
+        ops.append(OpSpec("FULLY_CONNECTED", [f"x{i}", f"w{i}", f"b{i}"], [f"x{i + 1}"]))
+        inputs = outputs
+    return build_model(tensors, ops, ["x0"], [f"x{len(CONNECTED)}"])
+
+
 def _network(name: str) -> bytes:
+    if name == "connected":
+        return _connected()
     rng = np.random.default_rng(0)
     (height, width, channels), layers = NETWORKS[name]
     tensors = [TensorSpec("x0", (1, height, width, channels), 0.05, 3)]
@@ -87,10 +120,12 @@ def _samples(report: ExportReport) -> np.ndarray:
     return np.concatenate([extremes, np.random.default_rng(1).integers(-128, 128, (3, size)).astype(np.int8)])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, "connected"])
 def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
     report = export(_network(name), tmp_path, core="cortex-m55", cores=())
-    assert {layer.kernel for layer in report.layers} == {"tern_conv2d_vectors"}
+    assert {layer.kernel.removeprefix("tern_") for layer in report.layers} == {
+        "fully_connected_vectors" if name == "connected" else "conv2d_vectors"
+    }
     samples = _samples(report)
     expected = Reference(report.tflite_path.read_bytes())(samples)
     assert len(np.unique(expected)) > 2, "a network that says nothing"
@@ -99,7 +134,7 @@ def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("compiler", ["gcc", "zig"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, "connected"])
 def test_helium_equals_the_reference(
     name: str, compiler: str, tmp_path: Path, require_board: Callable[[str], None]
 ) -> None:
@@ -114,9 +149,10 @@ def test_helium_equals_the_reference(
 
 
 def test_helium_is_for_cores_that_have_it() -> None:
-    graph = Graph.read(_network("wide"))
-    for core in ("cortex-m4", "cortex-m7", "rv32imac"):
-        assert "tern_conv2d_vectors" not in {call.function for call in lower(graph, core=core)}
+    for name in ("wide", "connected"):
+        for core in ("cortex-m4", "cortex-m7", "rv32imac"):
+            calls = lower(Graph.read(_network(name)), core=core)
+            assert not any("vectors" in call.function for call in calls)
 
 
 def test_the_report_says_why(tmp_path: Path) -> None:
