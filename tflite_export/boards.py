@@ -64,7 +64,13 @@ class Board:
     systick_hz: int
 
 
-def _cortex_m(name: str, port: str = "portable", float_flags: tuple[str, ...] = (), unicorn: bool = True) -> Core:
+def _cortex_m(
+    name: str,
+    port: str = "portable",
+    float_flags: tuple[str, ...] = (),
+    zig_features: str = "",
+    unicorn: bool = True,
+) -> Core:
     abi = "eabihf" if float_flags else "eabi"
     identifier = name.replace("-", "_")
     return Core(
@@ -72,7 +78,7 @@ def _cortex_m(name: str, port: str = "portable", float_flags: tuple[str, ...] = 
         architecture="cortex_m",
         gcc=GCC_ARM,
         gcc_flags=("-mthumb", f"-mcpu={name}", *float_flags),
-        zig_flags=("-target", f"thumb-freestanding-{abi}", f"-mcpu={identifier}"),
+        zig_flags=("-target", f"thumb-freestanding-{abi}", f"-mcpu={identifier}{zig_features}"),
         port=port,
         unicorn=f"UC_CPU_ARM_{identifier.upper()}" if unicorn else None,
     )
@@ -96,7 +102,7 @@ CORES = {
         _cortex_m("cortex-m3"),
         _cortex_m("cortex-m4", "dsp", ("-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")),
         _cortex_m("cortex-m7", "dsp", ("-mfpu=fpv5-d16", "-mfloat-abi=hard")),
-        _cortex_m("cortex-m55", "mve", ("-mfloat-abi=hard",), unicorn=False),
+        _cortex_m("cortex-m55", "mve", ("-mfloat-abi=hard",), "+mve_fp", unicorn=False),
         _RV32IMAC,
     )
 }

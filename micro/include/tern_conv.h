@@ -89,6 +89,37 @@ tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const 
                                 void *scratch);
 int32_t tern_conv2d_columns_scratch_bytes(const tern_conv2d_columns_params *params);
 
+/* CONV_2D without groups, with rows of weights in vectors of 16, for Helium: as the `_ref` kernels of int8, ternary and
+ * binary weights. No weight is skipped.
+ *
+ * A row has the weights of an output channel in the order of `tern_weights`, and zeros to the end of its last vector.
+ * Channels lie in groups of four, and those that the last group lacks have zeros too.
+ *     8 bits: of a group, first the vectors of its channels 0 and 2 in turn, then those of 1 and 3.
+ *     2 bits: 16 bytes of a group have a vector of each of its channels, weight i in byte i, channel 0 in the lowest bits:
+ *             0 is zero, 1 is `plus`, 3 is `minus`.
+ *     1 bit:  16 bytes have two vectors of each, the first in the lower bits; 1 is `plus`, 0 is `minus`.
+ *
+ * Of the positions of a block the windows are copied to scratch, and with 1 or 2 bits the weights of a group are unpacked there
+ * once: the more positions, the more scratch and the fewer cycles. A convolution 1x1 whose positions are whole vectors
+ * reads its input in place, and `block_positions` counts for nothing. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    int32_t bits; /* of a weight: 1, 2 or 8 */
+    const uint8_t *weights;
+    const int8_t *plus, *minus; /* one an output channel, in whole groups; not read with 8 bits */
+    const int32_t *bias;        /* in whole groups: bias - input zero point * sum of the weights */
+    const int32_t *multiplier;  /* in whole groups, in [0, 2^31) */
+    const int8_t *shift;        /* in whole groups, in [-31, -1] */
+    int32_t zero_point, minimum, maximum;
+    int32_t block_positions; /* best a multiple of 3 */
+} tern_conv2d_vectors_params;
+
+tern_status tern_conv2d_vectors(const tern_conv2d_vectors_params *params, const int8_t *input, int8_t *output,
+                                void *scratch);
+int32_t tern_conv2d_vectors_scratch_bytes(const tern_conv2d_vectors_params *params);
+
 /* DEPTHWISE_CONV_2D. `output.channels` is a multiple of `input.channels`; output channel c reads input
  * channel c / (output.channels / input.channels). With as many channels in as out, without padding before
  * the input (pad_top and pad_left are 0) and with an output that is no wider, it may start in the input's place:

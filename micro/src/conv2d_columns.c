@@ -1,5 +1,6 @@
 #include "columns.h"
 #include "scaling.h"
+#include "window_copy.h"
 
 /* Four output positions at a time. What they see is copied to columns, as bytes first and then in the form that the
  * core multiplies; then an output channel is the product of its weights with the four columns. */
@@ -39,59 +40,6 @@ static tern_status check(const tern_conv2d_columns_params *params, const int8_t 
             return TERN_ERROR_PARAMETER;
     }
     return TERN_OK;
-}
-
-/* By words first, which cores that take them from any address load so; others load their bytes. */
-static inline uint8_t *copy_bytes(uint8_t *to, const uint8_t *from, int32_t count) {
-    for (; count >= 4; count -= 4) {
-        __builtin_memcpy(to, from, 4);
-        to += 4;
-        from += 4;
-    }
-    for (; count > 0; count--)
-        *to++ = *from++;
-    return to;
-}
-
-static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
-    for (; count > 0; count--)
-        *to++ = value;
-    return to;
-}
-
-/* What the output at `y`, `x` sees, in the order of the weights. */
-static void gather(const tern_conv2d_columns_params *params, const uint8_t *input, int32_t y, int32_t x,
-                   uint8_t *to) {
-    const tern_window *window = &params->window;
-    const int32_t channels = params->input.channels, line = params->input.width * channels;
-    const int32_t top = y * window->stride_height - window->pad_top;
-    const int32_t left = x * window->stride_width - window->pad_left;
-    const uint8_t padding = (uint8_t)params->input_zero_point;
-    const int32_t reach_y = (window->height - 1) * window->dilation_height;
-    const int32_t reach_x = (window->width - 1) * window->dilation_width;
-    if (top >= 0 && top + reach_y < params->input.height && left >= 0 &&
-        left + reach_x < params->input.width && window->dilation_width == 1) {
-        for (int32_t ky = 0; ky < window->height; ky++) {
-            const int32_t at = top + ky * window->dilation_height;
-            to = copy_bytes(to, input + (at * line + left * channels), window->width * channels);
-        }
-        return;
-    }
-    const tern_taps taps = tern_taps_inside(left, window->dilation_width, window->width, params->input.width);
-    const int32_t begin = taps.begin < window->width ? taps.begin : window->width;
-    const int32_t end = taps.end < window->width ? taps.end : window->width;
-    for (int32_t ky = 0; ky < window->height; ky++) {
-        const int32_t at = top + ky * window->dilation_height;
-        if (at < 0 || at >= params->input.height) {
-            to = fill_bytes(to, padding, window->width * channels);
-            continue;
-        }
-        to = fill_bytes(to, padding, begin * channels);
-        for (int32_t kx = begin; kx < end; kx++)
-            to = copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels),
-                            channels);
-        to = fill_bytes(to, padding, (window->width - end) * channels);
-    }
 }
 
 /* Any block: with outputs that are clamped, or with fewer positions. */
@@ -147,7 +95,8 @@ tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const 
         const int32_t positions = count < BLOCK ? count : BLOCK;
         int32_t y = first / width, x = first - y * width;
         for (int32_t i = 0; i < positions; i++) {
-            gather(params, (const uint8_t *)input, y, x, (uint8_t *)bytes);
+            tern_copy_window(&params->window, &params->input, (const uint8_t *)input,
+                             (uint8_t)params->input_zero_point, y, x, (uint8_t *)bytes);
             tern_write_column(columns, i, bytes, words);
             if (++x == width) {
                 x = 0;

@@ -19,6 +19,11 @@ static inline int32_t tern_signed_byte(const tern_word *word, int32_t number) {
 #endif
 }
 
+/* Helium: vectors of 16 bytes. */
+#if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE && !defined(TERN_PORTABLE)
+#define TERN_PORT_MVE 1
+#endif
+
 /* The packed 16-bit halves of a word, and the multiplications of two of them. */
 static inline int32_t tern_low(uint32_t x) {
     return (int16_t)x;

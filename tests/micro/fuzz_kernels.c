@@ -317,6 +317,63 @@ static tern_status call_conv2d_columns(bool hostile) {
     return tern_conv2d_columns(&p, input, output, scratch);
 }
 
+static tern_status call_conv2d_vectors(bool hostile) {
+    tern_conv2d_vectors_params p = {random_shape(),
+                                    random_shape(),
+                                    random_window(),
+                                    between(-128, 127),
+                                    1 << between(0, 1),
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    NULL,
+                                    between(-128, 127),
+                                    0,
+                                    0,
+                                    between(1, 20)};
+    const bool in_place = one_in(3);
+    if (in_place) {
+        const tern_window window = {1, 1, 1, 1, between(1, 3), between(1, 3), 0, 0};
+        p.window = window;
+        p.input.channels = 16 * between(1, 2);
+        p.output.height = p.input.height;
+        p.output.width = p.input.width;
+    }
+    const int32_t channels = (p.output.channels + 3) / 4 * 4;
+    const int32_t vectors = (p.window.height * p.window.width * p.input.channels + 15) / 16;
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, -1);
+    }
+    if (one_in(3))
+        p.bits = 8;
+    p.weights = block(channels * 4 * (p.bits == 1 ? (vectors + 1) / 2 : vectors * (p.bits / 2)));
+    if (p.bits != 8) {
+        p.plus = block(channels);
+        p.minus = block(channels);
+    }
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    void *scratch = block(tern_conv2d_vectors_scratch_bytes(&p));
+    if (hostile && in_place) /* with other steps it would take more scratch */
+        spoil_size(&p.input.height, 8);
+    else if (hostile && one_in(2))
+        spoil_window(&p.input.height, &p.window.stride_height);
+    else if (hostile)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.zero_point, 1);
+    return tern_conv2d_vectors(&p, input, output, scratch);
+}
+
 typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
 static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
                                         tern_depthwise_conv2d_base3_ref, tern_depthwise_conv2d_binary_ref};
@@ -353,6 +410,38 @@ static tern_status call_fully_connected(bool hostile) {
     else if (hostile)
         spoil_value(&p.input_zero_point, 1);
     return connecteds[format](&p, input, output);
+}
+
+static tern_status call_fully_connected_vectors(bool hostile) {
+    tern_fully_connected_vectors_params p = {
+        between(1, 3), between(1, 70), between(1, 20), one_in(2) ? 2 : 8,  NULL, NULL, NULL,
+        NULL,          NULL,           NULL,           between(-128, 127), 0,    0};
+    const int32_t outputs = (p.outputs + 3) / 4 * 4;
+    int32_t *bias = block(outputs * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(outputs * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(outputs);
+    for (int32_t i = 0; i < outputs; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-22, -1);
+    }
+    p.weights = block((p.inputs + 15) / 16 * outputs * 2 * p.bits);
+    if (p.bits == 2) {
+        p.plus = block(outputs);
+        p.minus = one_in(2) ? NULL : block(outputs);
+    }
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_vectors_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.zero_point, 1);
+    return tern_fully_connected_vectors(&p, input, output, scratch);
 }
 
 static tern_status call_pool(bool hostile) {
@@ -658,8 +747,10 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_gaps,
                               call_conv2d_columns,
                               call_conv2d_packed_gaps,
+                              call_conv2d_vectors,
                               call_depthwise,
                               call_fully_connected,
+                              call_fully_connected_vectors,
                               call_pool,
                               call_mean,
                               call_add,

@@ -95,6 +95,17 @@ class Conv2dColumnsParams(Structure):
     ]
 
 
+class Conv2dVectorsParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        *((name, c_int32) for name in ("input_zero_point", "bits")),
+        *((name, c_void_p) for name in ("weights", "plus", "minus", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum", "block_positions")),
+    ]
+
+
 class DepthwiseConv2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -114,6 +125,14 @@ class FullyConnectedParams(Structure):
         ("input_zero_point", c_int32),
         ("weights", Weights),
         ("requantization", RequantizationParams),
+    ]
+
+
+class FullyConnectedVectorsParams(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("rows", "inputs", "outputs", "bits")),
+        *((name, c_void_p) for name in ("weights", "plus", "minus", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
     ]
 
 
@@ -247,8 +266,10 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_conv2d_{kind}_gaps": Conv2dParams for kind in ("base3", "binary")},
     "tern_conv2d_gaps": Conv2dGapsParams,
     "tern_conv2d_columns": Conv2dColumnsParams,
+    "tern_conv2d_vectors": Conv2dVectorsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

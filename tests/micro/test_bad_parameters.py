@@ -56,6 +56,10 @@ def good_params(name: str) -> Structure:
             -128,
             127,
         )
+    if kind is tern_c.Conv2dVectorsParams:
+        return make(kind, *image.values(), 0, 2, *pointers_for_vectors(), 0, -128, 127, 6)
+    if kind is tern_c.FullyConnectedVectorsParams:
+        return make(kind, 4, 4, 4, 2, *pointers_for_vectors(), 0, -128, 127)
     if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
@@ -93,6 +97,13 @@ def good_params(name: str) -> Structure:
     return tern_c.SoftmaxParams(4, 4, 2**30, 20, -31)
 
 
+def pointers_for_vectors() -> list[Any]:
+    """Weights, levels, biases and scales of four outputs of up to 16 weights."""
+    arrays = [(np.ones(size), dtype) for size, dtype in ((64, "u1"), (4, "i1"), (4, "i1"))]
+    arrays += [(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"), (-1, "i1"))]
+    return [tern_c.pointer(values, dtype) for values, dtype in arrays]
+
+
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
     return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(224, np.int8)] * scratch
@@ -115,12 +126,13 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-FAST = ["tern_conv2d_gaps", "tern_conv2d_columns"]
+FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_conv2d_vectors"]
 CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
-CONNECTED = [name for name in PARAMS if "fully_connected" in name]
+CONNECTED = [name for name in PARAMS if "fully_connected" in name and "vectors" not in name]
+FAST_CONNECTED = ["tern_fully_connected_vectors"]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
 POOLS = [name for name in PARAMS if "pool2d" in name]
 WINDOWED = [*CONVS, *FAST, *POOLS]
@@ -140,10 +152,21 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
     *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
-    *((["tern_conv2d_columns"], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((["tern_conv2d_vectors"], path, None, ERROR_NULL) for path in ("plus", "minus")),
+    *((["tern_conv2d_vectors"], path, value, ERROR_PARAMETER)
+      for path, values in {"bits": (-8, 0, 3, 4, 16), "block_positions": (0, -1, -LARGE)}.items()
+      for value in values),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),
+    *((FAST_CONNECTED, field, value, ERROR_SHAPE)
+      for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    (FAST_CONNECTED, "inputs", 65_537, ERROR_SHAPE),
+    *((FAST_CONNECTED, path, None, ERROR_NULL) for path in ("weights", "plus", "bias", "multiplier", "shift")),
+    *((FAST_CONNECTED, path, value, ERROR_PARAMETER)
+      for path in ("zero_point", "minimum", "maximum") for value in (-129, 128)),
+    *((FAST_CONNECTED, "bits", value, ERROR_PARAMETER) for value in (-8, 0, 1, 3, 4, 16)),
     (POOLS, "output.channels", 3, ERROR_SHAPE),
     (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing
     (POOLS, "output.height", 3, ERROR_SHAPE),  # the last one does
@@ -285,3 +308,12 @@ def test_int8_weights_need_no_levels() -> None:
         params.weights.plus = params.weights.minus = None
         params.weights.data = params.kept = tern_c.pointer(np.ones(64), c_int8)
         assert tern_c.status_of(name, params, *buffers(name)) == OK
+
+
+@pytest.mark.parametrize("name", [*FAST_CONNECTED, "tern_conv2d_vectors"])
+def test_every_scale_of_vectors_is_checked(name: str) -> None:
+    for multiplier, shift in ((-1, -1), (2**30, 0), (2**30, 1), (2**30, -32), (2**30, -128)):
+        params: Any = good_params(name)
+        params.multiplier = params.multipliers = tern_c.pointer(np.array([2**30] * 3 + [multiplier]), np.int32)
+        params.shift = params.shifts = tern_c.pointer(np.array([-1, -1, -1, shift]), np.int8)
+        assert tern_c.status_of(name, params, *buffers(name)) == ERROR_PARAMETER

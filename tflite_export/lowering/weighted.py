@@ -15,6 +15,8 @@ from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
+from tflite_export.lowering.conv2d_vectors import with_vectors
+from tflite_export.lowering.fully_connected_vectors import with_connected_vectors
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -120,6 +122,8 @@ def _call_with_weights(
         weight_format=packed.format,
         reason=packed.reason,
     )
+    if context.core.port == "mve" and (fast := _for_helium(call, kernel, weights, context, packed)):
+        return fast
     if kernel != "conv2d":
         return call
     if packed.format == "int8":
@@ -145,6 +149,20 @@ def _with_expanded_rows(call: KernelCall, weights: Tensor, packed: PackedWeights
         scratch_bytes=packed.planes * row_bytes,
         alternatives=(call,),
     )
+
+
+def _for_helium(
+    call: KernelCall, kernel: str, weights: Tensor, context: Context, packed: PackedWeights
+) -> KernelCall | None:
+    """Zeros are not skipped there: a vector of products takes no longer than finding them."""
+    fast = {"conv2d": with_vectors, "fully_connected": with_connected_vectors}.get(kernel)
+    if fast is None or packed.planes > 1:
+        return None
+    if packed.format == "int8":
+        return fast(call, weights, None)
+    # for size base-3 digits stay, and single bits where the kernel does not take them
+    takes = context.optimize == "speed" or (packed.format == "binary" and kernel == "conv2d")
+    return fast(call, weights, context.planes[weights.index][0]) if takes else None
 
 
 def _source(op: Op) -> Tensor:

@@ -1,0 +1,126 @@
+#include "window_copy.h"
+#include "port.h"
+
+#ifdef TERN_PORT_MVE
+
+/* Sixteen bytes at a time, and the rest masked: no address is special. */
+static inline uint8_t *copy_bytes(uint8_t *to, const uint8_t *from, int32_t count) {
+    uint8_t *end = to + count;
+    __asm__ volatile("wlstp.8 lr, %2, 2f\n"
+                     "1: vldrb.8 q0, [%1], #16\n"
+                     "vstrb.8 q0, [%0], #16\n"
+                     "letp lr, 1b\n"
+                     "2:"
+                     : "+l"(to), "+l"(from)
+                     : "r"(count)
+                     : "d0", "d1", "lr", "memory");
+    return end;
+}
+
+static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
+    uint8_t *end = to + count;
+    __asm__ volatile("vdup.8 q0, %1\n"
+                     "wlstp.8 lr, %2, 2f\n"
+                     "1: vstrb.8 q0, [%0], #16\n"
+                     "letp lr, 1b\n"
+                     "2:"
+                     : "+l"(to)
+                     : "r"(value), "r"(count)
+                     : "d0", "d1", "lr", "memory");
+    return end;
+}
+
+#else
+
+/* By words first, which cores that take them from any address load so; others load their bytes. */
+static inline uint8_t *copy_bytes(uint8_t *to, const uint8_t *from, int32_t count) {
+    for (; count >= 4; count -= 4) {
+        __builtin_memcpy(to, from, 4);
+        to += 4;
+        from += 4;
+    }
+    for (; count > 0; count--)
+        *to++ = *from++;
+    return to;
+}
+
+static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
+    for (; count > 0; count--)
+        *to++ = value;
+    return to;
+}
+
+#endif
+
+void tern_copy_window(const tern_window *window, const tern_shape *shape, const uint8_t *input,
+                      uint8_t padding, int32_t y, int32_t x, uint8_t *to) {
+    const int32_t channels = shape->channels, line = shape->width * channels;
+    const int32_t top = y * window->stride_height - window->pad_top;
+    const int32_t left = x * window->stride_width - window->pad_left;
+    const int32_t reach_y = (window->height - 1) * window->dilation_height;
+    const int32_t reach_x = (window->width - 1) * window->dilation_width;
+    if (top >= 0 && top + reach_y < shape->height && left >= 0 && left + reach_x < shape->width &&
+        window->dilation_width == 1) {
+        for (int32_t ky = 0; ky < window->height; ky++) {
+            const int32_t at = top + ky * window->dilation_height;
+            to = copy_bytes(to, input + (at * line + left * channels), window->width * channels);
+        }
+        return;
+    }
+    const tern_taps taps = tern_taps_inside(left, window->dilation_width, window->width, shape->width);
+    const int32_t begin = taps.begin < window->width ? taps.begin : window->width;
+    const int32_t end = taps.end < window->width ? taps.end : window->width;
+    for (int32_t ky = 0; ky < window->height; ky++) {
+        const int32_t at = top + ky * window->dilation_height;
+        if (at < 0 || at >= shape->height) {
+            to = fill_bytes(to, padding, window->width * channels);
+            continue;
+        }
+        to = fill_bytes(to, padding, begin * channels);
+        for (int32_t kx = begin; kx < end; kx++)
+            to = copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels),
+                            channels);
+        to = fill_bytes(to, padding, (window->width - end) * channels);
+    }
+}
+
+/* Where no tap is beside a line: of every row of taps a run for each position. */
+static void copy_runs(const tern_window *window, const tern_shape *shape, const uint8_t *input,
+                      uint8_t padding, int32_t y, int32_t x, int32_t count, uint8_t *to, int32_t stride) {
+    const int32_t run = window->width * shape->channels;
+    /* a stride that no second position takes may be any number */
+    const int32_t step = count > 1 ? window->stride_width * shape->channels : 0;
+    const int32_t left = (x * window->stride_width - window->pad_left) * shape->channels;
+    for (int32_t ky = 0; ky < window->height; ky++) {
+        const int32_t at = y * window->stride_height - window->pad_top + ky * window->dilation_height;
+        uint8_t *run_to = to + ky * run;
+        if (at < 0 || at >= shape->height) {
+            for (int32_t i = 0; i < count; i++)
+                (void)fill_bytes(run_to + i * stride, padding, run);
+            continue;
+        }
+        const uint8_t *from = input + (at * shape->width * shape->channels + left);
+        for (int32_t i = 0; i < count; i++)
+            (void)copy_bytes(run_to + i * stride, from + i * step, run);
+    }
+}
+
+void tern_copy_windows(const tern_window *window, const tern_shape *shape, const uint8_t *input,
+                       uint8_t padding, int32_t y, int32_t x, int32_t count, uint8_t *to, int32_t stride) {
+    while (count > 0) {
+        const int32_t left = x * window->stride_width - window->pad_left;
+        /* how far the first position's window, and so many after it, may go on to the right */
+        const int32_t room = shape->width - window->width - left;
+        int32_t done = 1;
+        if (window->dilation_width == 1 && left >= 0 && room >= 0) {
+            const int32_t within = room / window->stride_width + 1;
+            done = within < count ? within : count;
+            copy_runs(window, shape, input, padding, y, x, done, to, stride);
+        } else {
+            tern_copy_window(window, shape, input, padding, y, x, to);
+        }
+        x += done;
+        count -= done;
+        to += done * stride;
+    }
+}

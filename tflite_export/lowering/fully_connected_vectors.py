@@ -1,0 +1,108 @@
+"""The fully connected layer for Helium: for which weights, and with which parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tflite_export.floor_scaling import floor_scales
+from tflite_export.graph import Tensor
+from tflite_export.kernel_call import Constant, Field, KernelCall
+from tflite_export.levels import Levels
+from tflite_export.vector_packing import VECTOR, pack_connected_int8, pack_fields, whole_groups
+
+_SIGNIFICAND_BITS = 53
+# What the kernel adds to inputs where weights are of 2 bits.
+_UNSIGNED = 128
+# A sum of so many products of bytes still fits 32 bits.
+_MOST_INPUTS = 65_536
+
+
+def with_connected_vectors(call: KernelCall, weights: Tensor, levels: Levels | None) -> KernelCall | None:
+    """The call of `tern_fully_connected_vectors` for the same layer, or None where that kernel cannot do it.
+
+    Args:
+        call: of a `_ref` kernel; it becomes the alternative for where memory is short.
+        weights: the int8 weights, shape (outputs, inputs).
+        levels: of these weights, in one plane; None for int8.
+
+    Returns:
+        The call, or None where no integer scale is proven equal to TFLite's arithmetic.
+    """
+    assert weights.data is not None
+    fields: Mapping[str, Any] = call.fields
+    scales = _scales(fields, weights.data)
+    if scales is None or weights.shape[1] > _MOST_INPUTS:
+        return None
+    plus = minus = None
+    if levels is None:
+        packed = pack_connected_int8(weights.data)
+    else:
+        plus, minus = _one_level(levels), None
+        codes = levels.codes + 1
+        if plus is None:
+            plus, minus = levels.plus, levels.minus
+            codes = np.where(levels.codes < 0, 2, levels.codes)
+        packed = pack_fields(codes)
+    sums = weights.data.sum(1, dtype=np.int64)
+    bias = _bias(fields, len(sums)) - (fields["input_zero_point"] + (0 if levels is None else _UNSIGNED)) * sums
+    if np.abs(bias).max() >= 2**31:
+        return None
+    requantization = fields["requantization"]
+    return dataclasses.replace(
+        call,
+        function="tern_fully_connected_vectors",
+        struct="tern_fully_connected_vectors_params",
+        fields={
+            **{key: fields[key] for key in ("rows", "inputs", "outputs")},
+            "bits": 8 if levels is None else 2,
+            "weights": Constant("weights", packed),
+            "plus": _levels("plus", plus),
+            "minus": _levels("minus", minus),
+            "bias": Constant("bias", whole_groups(bias.astype(np.int32))),
+            "multiplier": Constant("multiplier", whole_groups(scales[0])),
+            "shift": Constant("shift", whole_groups(-scales[1], -1)),
+            **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
+        },
+        scratch_bytes=-(-weights.shape[1] // VECTOR) * VECTOR,
+        reason=f"{call.reason}; in vectors{' of 2 bits' if levels and levels.bits == 1 else ''}, for Helium",
+        alternatives=(call,),
+    )
+
+
+def _levels(role: str, values: np.ndarray | None) -> Field:
+    return None if values is None else Constant(role, whole_groups(values))
+
+
+def _one_level(levels: Levels) -> np.ndarray | None:
+    """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
+    has_plus, has_minus = (levels.codes > 0).any(1), (levels.codes < 0).any(1)
+    negated = -levels.minus.astype(np.int16)
+    one = np.where(has_plus, levels.plus, negated)
+    fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
+    return one.astype(np.int8) if fits.all() else None
+
+
+def _bias(fields: Mapping[str, Any], outputs: int) -> np.ndarray:
+    bias = fields["requantization"]["bias"]
+    return np.zeros(outputs, np.int64) if bias is None else bias.data.astype(np.int64)
+
+
+def _scales(fields: Mapping[str, Any], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Integer scales instead of the float64 ones, proven equal for all that the inputs can add up to."""
+    rows = rows.astype(np.int64)
+    requantization, zero_point = fields["requantization"], fields["input_zero_point"]
+    bias = _bias(fields, len(rows))
+    multiplier, shift = (requantization[key].data for key in ("multiplier", "shift"))
+    reals = np.ldexp(multiplier.astype(np.float64), shift.astype(int) - _SIGNIFICAND_BITS)
+    positive, negative = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
+    below, above = 128 + zero_point, 127 - zero_point  # how far an input may be from its zero point
+    return floor_scales(
+        reals,
+        bias - positive * below - negative * above,
+        bias + positive * above + negative * below,
+        *(requantization[key] for key in ("zero_point", "minimum", "maximum")),
+    )
