@@ -25,6 +25,39 @@ tern_status tern_fully_connected_base3_ref(const tern_fully_connected_params *pa
 tern_status tern_fully_connected_binary_ref(const tern_fully_connected_params *params, const int8_t *input,
                                             int8_t *output);
 
+/* From sums to int8 with one rounding, for sums of which it is known that the float64 arithmetic gives the same:
+ * floor((sum + bias) * multiplier / 2^(32 + shift) + 1/2) + zero point, clamped. */
+typedef struct {
+    const int32_t *bias;       /* one an output: bias - input zero point * sum of the weights */
+    const int32_t *multiplier; /* one an output, in [0, 2^31) */
+    const int8_t *shift;       /* one an output, in [1, 22] */
+    int32_t zero_point, minimum, maximum;
+} tern_floor_requantization;
+
+/* FULLY_CONNECTED with ternary weights: as tern_fully_connected_ternary_ref, faster, most of all on cores that multiply
+ * pairs of 16 bits.
+ *
+ * `minus` is null where the level of every output's minus is -`plus`. Then the weights come as blocks of eight outputs.
+ * A block has four words for every eight inputs; word i is of outputs i and i + 4. Rotated right by 4 * k bits, bits 0 and 1 are the
+ * weight of output i, plus 1, with input a; bits 14 and 15 that of output i + 4, in two's complement; and bits 16, 17, 30 and 31
+ * likewise with input a + 2. For k from 0 to 3 input a is number 0, 1, 4 and 5 of the eight.
+ *
+ * Else a block has four outputs and four words for every 16 inputs, word i of output i. Rotated right by 4 * k bits, bit 0 is 1
+ * where input a is at plus and bit 14 where it is at minus, and bits 16 and 30 likewise with input a + 2; rotated by one bit
+ * more, the same of inputs a + 8 and a + 10.
+ *
+ * What there is no input or no output for has the weight 0. */
+typedef struct {
+    int32_t rows, inputs, outputs;
+    const uint32_t *weights;
+    const int8_t *plus, *minus; /* one an output */
+    tern_floor_requantization requantization;
+} tern_fully_connected_pairs_params;
+
+tern_status tern_fully_connected_pairs(const tern_fully_connected_pairs_params *params, const int8_t *input,
+                                       int8_t *output, void *scratch);
+int32_t tern_fully_connected_pairs_scratch_bytes(const tern_fully_connected_pairs_params *params);
+
 #ifdef __cplusplus
 }
 #endif
