@@ -35,20 +35,23 @@ typedef struct {
 } tern_floor_requantization;
 
 /* FULLY_CONNECTED with ternary weights: as tern_fully_connected_ternary_ref, faster, most of all on cores that multiply
- * pairs of 16 bits.
+ * pairs of 16 bits. `pairs` is for layers where `minus` is -`plus` in every output, and does not read it; `split` is for any.
  *
- * `minus` is null where the level of every output's minus is -`plus`. Then the weights come as blocks of eight outputs.
- * A block has four words for every eight inputs; word i is of outputs i and i + 4. Rotated right by 4 * k bits, bits 0 and 1 are the
- * weight of output i, plus 1, with input a; bits 14 and 15 that of output i + 4, in two's complement; and bits 16, 17, 30 and 31
- * likewise with input a + 2. For k from 0 to 3 input a is number 0, 1, 4 and 5 of the eight.
+ * Inputs come in blocks of `block_inputs`, filled up to 16; the block that need not be full is the first one. In no block are
+ * more than 63 weights other than zero in an output whose number has bit 2 clear (`pairs`), or plus in any output (`split`).
  *
- * Else a block has four outputs and four words for every 16 inputs, word i of output i. Rotated right by 4 * k bits, bit 0 is 1
- * where input a is at plus and bit 14 where it is at minus, and bits 16 and 30 likewise with input a + 2; rotated by one bit
- * more, the same of inputs a + 8 and a + 10.
+ * The weights of `pairs` come eight outputs at a time, four words for every eight inputs; word i is of outputs i and i + 4. Rotated
+ * right by 4 * k bits, bits 0 and 1 are the weight of output i, plus 1, at input a; bits 14 and 15 that of output i + 4, in
+ * two's complement; and bits 16, 17, 30 and 31 likewise at input a + 2. For k from 0 to 3 input a is number 0, 1, 4 and 5.
+ *
+ * The weights of `split` come four outputs at a time, four words for every 16 inputs, word i of output i. Rotated right by
+ * 4 * k bits, bit 0 is 1 where input a is at plus and bit 14 where it is at minus, and bits 16 and 30 likewise for input a + 2;
+ * rotated by one bit more, the same of inputs a + 8 and a + 10.
  *
  * What there is no input or no output for has the weight 0. */
 typedef struct {
     int32_t rows, inputs, outputs;
+    int32_t block_inputs; /* a multiple of 16, up to 112 */
     const uint32_t *weights;
     const int8_t *plus, *minus; /* one an output */
     tern_floor_requantization requantization;
@@ -57,6 +60,9 @@ typedef struct {
 tern_status tern_fully_connected_pairs(const tern_fully_connected_pairs_params *params, const int8_t *input,
                                        int8_t *output, void *scratch);
 int32_t tern_fully_connected_pairs_scratch_bytes(const tern_fully_connected_pairs_params *params);
+tern_status tern_fully_connected_split(const tern_fully_connected_pairs_params *params, const int8_t *input,
+                                       int8_t *output, void *scratch);
+int32_t tern_fully_connected_split_scratch_bytes(const tern_fully_connected_pairs_params *params);
 
 #ifdef __cplusplus
 }

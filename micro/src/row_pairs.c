@@ -38,13 +38,13 @@ __asm__(".syntax unified\n"
         "    sub \\pair, r12\n"
         "    add \\sum, r12\n"
         ".endm\n"
-        ".macro tern_pair_function name, mask, skipped\n"
+        ".macro tern_pair_function name, mask\n"
         "    .section .text.\\name, \"ax\", %progbits\n"
         "    .balign 4\n"
         "    .global \\name\n"
         "    .type \\name, %function\n"
         "    .thumb_func\n"
-        "\\name:\n" /* r0 sums, r1 inputs, r2 weights, r3 end */
+        "\\name:\n" /* r0 sums, r1 inputs, r2 weights, r3 run */
         "    push {r0, r3, r4-r11, lr}\n"
         "    .equ \\name\\()_frame, 44\n"
         "    movw r3, #\\mask\n"
@@ -53,24 +53,25 @@ __asm__(".syntax unified\n"
         "    mov r5, #0\n"
         "    mov r6, #0\n"
         "    mov r7, #0\n"
-        "    b 1f\n"
         "    .balign 4\n"
-        "2:  add r1, #\\skipped\n"
         "1:\n"
         ".endm\n"
         ".macro tern_pair_function_end name\n"
-        "    lsls r0, r1, #25\n"
+        "    lsls r0, r1, #24\n"
         "    bne 1b\n"
-        "    ldrd r0, r12, [sp]\n"
-        "    ldr lr, [r1, #-128]\n"
+        "    ldr r0, [sp]\n"
+        "    ldr lr, [r1, #-252]\n"
         "    ldmia r0, {r8-r11}\n"
-        "    cmp r1, r12\n"
         "    tern_pair_flush r4, r8\n"
         "    tern_pair_flush r5, r9\n"
         "    tern_pair_flush r6, r10\n"
         "    tern_pair_flush r7, r11\n"
         "    stmia r0!, {r8-r11}\n"
-        "    bne 2b\n"
+        "    ldr r12, [sp, #4]\n"
+        "    ldrd r8, r9, [r12]\n"
+        "    cmp r1, r8\n"
+        "    add r1, r9\n"
+        "    bne 1b\n"
         "    ldmia r0, {r8-r11}\n"
         "    add r8, r8, r4, asr #14\n"
         "    add r9, r9, r5, asr #14\n"
@@ -82,10 +83,11 @@ __asm__(".syntax unified\n"
         "    pop {r4-r11, pc}\n"
         "    .size \\name, . - \\name\n"
         ".endm\n"
-        "    tern_pair_function tern_add_joint_rows, 0xc003, 16\n"
+        "    tern_pair_function tern_add_joint_rows, 0xc003\n"
+        "    tern_pair_of_inputs 0\n"
         "    tern_pair_of_inputs 0\n"
         "    tern_pair_function_end tern_add_joint_rows\n"
-        "    tern_pair_function tern_add_split_rows, 0x4001, 32\n"
+        "    tern_pair_function tern_add_split_rows, 0x4001\n"
         "    tern_pair_of_inputs 0\n"
         "    sub r2, #16\n"
         "    tern_pair_of_inputs 1\n"
@@ -128,25 +130,21 @@ static void flush(uint32_t pairs[4], int32_t sums[TERN_PAIR_SUMS], uint32_t exce
 }
 
 static const uint32_t *add_rows(int32_t sums[TERN_PAIR_SUMS], const tern_word *inputs,
-                                const uint32_t *weights, const tern_word *end, bool split) {
+                                const uint32_t *weights, const tern_pair_run *run, bool split) {
     uint32_t pairs[4] = {0, 0, 0, 0};
     for (;;) {
         do {
-            if (split) {
-                add_words(pairs, inputs, weights, 0x40014001, 0);
-                add_words(pairs, inputs + 4, weights, 0x40014001, 1);
-                inputs += 8;
-            } else {
-                add_words(pairs, inputs, weights, 0xc003c003, 0);
-                inputs += 4;
-            }
+            add_words(pairs, inputs, weights, split ? 0x40014001 : 0xc003c003, 0);
+            if (!split)
+                weights += 4;
+            add_words(pairs, inputs + 4, weights, split ? 0x40014001 : 0xc003c003, split);
             weights += 4;
+            inputs += 8;
         } while ((uintptr_t)inputs % TERN_PAIR_BLOCK_BYTES != 0);
-        flush(pairs, sums, inputs[-TERN_PAIR_BLOCK_WORDS]);
-        if (inputs == end)
+        flush(pairs, sums, inputs[TERN_PAIR_EXCESS - TERN_PAIR_BLOCK_WORDS]);
+        if (inputs == run->end)
             break;
-        inputs += split ? TERN_PAIR_BLOCK_WORDS - TERN_SPLIT_BLOCK_INPUTS / 2
-                        : TERN_PAIR_BLOCK_WORDS - TERN_JOINT_BLOCK_INPUTS / 2;
+        inputs += run->skipped / 4;
     }
     for (int32_t i = 0; i < 4; i++)
         sums[4 + i] += (int32_t)pairs[i] >> TERN_PAIR_LOW_BITS;
@@ -154,13 +152,13 @@ static const uint32_t *add_rows(int32_t sums[TERN_PAIR_SUMS], const tern_word *i
 }
 
 const uint32_t *tern_add_joint_rows(int32_t sums[TERN_PAIR_SUMS], const tern_word *inputs,
-                                    const uint32_t *weights, const tern_word *end) {
-    return add_rows(sums, inputs, weights, end, false);
+                                    const uint32_t *weights, const tern_pair_run *run) {
+    return add_rows(sums, inputs, weights, run, false);
 }
 
 const uint32_t *tern_add_split_rows(int32_t sums[TERN_PAIR_SUMS], const tern_word *inputs,
-                                    const uint32_t *weights, const tern_word *end) {
-    return add_rows(sums, inputs, weights, end, true);
+                                    const uint32_t *weights, const tern_pair_run *run) {
+    return add_rows(sums, inputs, weights, run, true);
 }
 
 #endif

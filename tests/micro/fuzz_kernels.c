@@ -328,6 +328,41 @@ static tern_status call_fully_connected(bool hostile) {
     return connecteds[format](&p, input, output);
 }
 
+static tern_floor_requantization random_floor_requantization(int32_t outputs) {
+    int32_t *bias = block(outputs * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(outputs * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(outputs);
+    for (int32_t i = 0; i < outputs; i++) {
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(1, 22);
+    }
+    tern_floor_requantization result = {bias, multiplier, shift, between(-128, 127), 0, 0};
+    random_clamp(&result.minimum, &result.maximum);
+    return result;
+}
+
+static tern_status call_fully_connected_pairs(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_pairs_params p = {between(1, 3),  one_in(9) ? between(1000, 1200) : between(1, 300),
+                                           between(1, 20), 16 * between(1, 7),
+                                           NULL,           NULL,
+                                           NULL,           {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t groups = (p.inputs + 15) / 16,
+                  words = split ? (p.outputs + 3) / 4 : (p.outputs + 7) / 8 * 2;
+    p.weights = block((int64_t)groups * words * 16);
+    p.plus = block(p.outputs);
+    p.minus = split ? block(p.outputs) : NULL;
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_pairs_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        p.block_inputs = not_sizes[between(0, 5)] + between(0, 8);
+    return (split ? tern_fully_connected_split : tern_fully_connected_pairs)(&p, input, output, scratch);
+}
+
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
     p.window.dilation_height = p.window.dilation_width = 1;
@@ -632,6 +667,7 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_columns,
                               call_depthwise,
                               call_fully_connected,
+                              call_fully_connected_pairs,
                               call_pool,
                               call_mean,
                               call_add,

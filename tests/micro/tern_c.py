@@ -36,7 +36,7 @@ class Weights(Structure):
 
 
 class RequantizationParams(Structure):
-    """tern_requantization and tern_float64_requantization, which differ in the type of the multipliers."""
+    """tern_requantization, and those of FULLY_CONNECTED, which differ in the type and use of the multipliers."""
 
     _fields_ = [
         ("bias", c_void_p),
@@ -113,6 +113,14 @@ class FullyConnectedParams(Structure):
         ("outputs", c_int32),
         ("input_zero_point", c_int32),
         ("weights", Weights),
+        ("requantization", RequantizationParams),
+    ]
+
+
+class FullyConnectedPairsParams(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("rows", "inputs", "outputs", "block_inputs")),
+        *((name, c_void_p) for name in ("weights", "plus", "minus")),
         ("requantization", RequantizationParams),
     ]
 
@@ -248,6 +256,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_columns": Conv2dColumnsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

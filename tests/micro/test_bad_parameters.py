@@ -38,6 +38,10 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.FullyConnectedParams:
         spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
         return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
+    if kind is tern_c.FullyConnectedPairsParams:
+        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
+        pointers = [tern_c.pointer(np.ones(64), dtype) for dtype in ("u4", "i1", "i1")]
+        return make(kind, 4, 4, 4, 16, *pointers, floor)
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
@@ -95,7 +99,7 @@ def good_params(name: str) -> Structure:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(224, np.int8)] * scratch
+    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(512, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -120,7 +124,9 @@ CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
-CONNECTED = [name for name in PARAMS if "fully_connected" in name]
+CONNECTED = [name for name in PARAMS if "fully_connected" in name and name.endswith("_ref")]
+FAST_CONNECTED = [name for name in PARAMS if "fully_connected" in name and name not in CONNECTED]
+PAIRED = ["tern_fully_connected_pairs", "tern_fully_connected_split"]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
 POOLS = [name for name in PARAMS if "pool2d" in name]
 WINDOWED = [*CONVS, *FAST, *POOLS]
@@ -148,7 +154,16 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing
     (POOLS, "output.height", 3, ERROR_SHAPE),  # the last one does
     (POOLS, "window.dilation_width", 2, ERROR_PARAMETER),
-    *((CONNECTED, field, value, ERROR_SHAPE) for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    *(([*CONNECTED, *FAST_CONNECTED], field, value, ERROR_SHAPE)
+      for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    *((FAST_CONNECTED, path, value, ERROR_PARAMETER)
+      for path in ("requantization.zero_point", "requantization.minimum", "requantization.maximum")
+      for value in (-129, 128)),
+    *((FAST_CONNECTED, f"requantization.{field}", None, ERROR_NULL) for field in ("bias", "multiplier", "shift")),
+    (FAST_CONNECTED, "weights", None, ERROR_NULL),
+    *((PAIRED, "block_inputs", value, ERROR_PARAMETER) for value in (0, -16, 8, 24, 128, LARGE)),
+    (PAIRED, "plus", None, ERROR_NULL),
+    (["tern_fully_connected_split"], "minus", None, ERROR_NULL),
     *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")
       for value in (-129, 128)),
@@ -268,6 +283,17 @@ def test_every_channel_is_checked(name: str) -> None:
         assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == OK
     for multiplier, shift in bad:
         assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == ERROR_PARAMETER
+
+
+@pytest.mark.parametrize("name", FAST_CONNECTED)
+def test_every_floor_scale_is_checked(name: str) -> None:
+    good = [(0, 1), (LARGE, 22), (1, 5)]
+    for multiplier, shift in [*good, (-1, 1), (1, 0), (1, -1), (1, 23)]:
+        params: Any = good_params(name)
+        params.requantization.multiplier = params.a = tern_c.pointer(np.array([1, 1, 1, multiplier]), np.int32)
+        params.requantization.shift = params.b = tern_c.pointer(np.array([1, 1, 1, shift]), np.int8)
+        status = OK if (multiplier, shift) in good else ERROR_PARAMETER
+        assert tern_c.status_of(name, params, *buffers(name)) == status
 
 
 def test_weights_beyond_an_int32() -> None:
