@@ -64,6 +64,27 @@ tern_status tern_fully_connected_split(const tern_fully_connected_pairs_params *
                                        int8_t *output, void *scratch);
 int32_t tern_fully_connected_split_scratch_bytes(const tern_fully_connected_pairs_params *params);
 
+/* The same for cores that do not multiply pairs: outputs pick sums of a few inputs from tables. `tables` is for layers where
+ * `minus` is -`plus` in every output, and does not read it; `split_tables` is for any.
+ *
+ * Weights are words of four codes, the first lowest, a word an output; then come the next inputs. For `tables` a word is of 16 inputs
+ * and a code of four, the sum of w0 * 2 + w1 * 8 + w2 * 24 + w3 * 72, where w is 1 for plus, 2 for minus, else 0. For
+ * `split_tables` a word is of 28 inputs and a code of seven: bit i + 1 is 1 where input i is at plus. Behind the words of all
+ * outputs come as many for minus, and then the next inputs. What there is no input for has the weight 0. */
+typedef struct {
+    int32_t rows, inputs, outputs;
+    const uint32_t *weights;
+    const int8_t *plus, *minus; /* one an output */
+    tern_floor_requantization requantization;
+} tern_fully_connected_tables_params;
+
+tern_status tern_fully_connected_tables(const tern_fully_connected_tables_params *params, const int8_t *input,
+                                        int8_t *output, void *scratch);
+int32_t tern_fully_connected_tables_scratch_bytes(const tern_fully_connected_tables_params *params);
+tern_status tern_fully_connected_split_tables(const tern_fully_connected_tables_params *params,
+                                              const int8_t *input, int8_t *output, void *scratch);
+int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connected_tables_params *params);
+
 #ifdef __cplusplus
 }
 #endif
