@@ -1,4 +1,4 @@
-"""Integer scales with one rounding, proven equal to FULLY_CONNECTED's float64 arithmetic for all that a layer can sum."""
+"""Integer scales with one rounding, proven equal to float64 arithmetic for all that a layer can sum."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def floor_scales(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Find integer scales whose outputs equal those of float64 multipliers for every sum from `least` to `most`.
 
-    Both ways from a sum to an output rise with the sum. So they are equal everywhere if every output value starts at the
-    same sum, and each of these at most 255 starts bounds the multiplier from below and from above. A multiplier within
-    all bounds is a proof; where there is none, no multiplier of 31 bits does.
+    Both ways from a sum to an output rise with the sum. So they are equal everywhere if every output value starts at
+    the same sum, and each of these at most 255 starts bounds the multiplier from below and from above. A multiplier
+    within all bounds is a proof; where there is none, no multiplier of 31 bits does.
 
     Args:
         reals: float64, shape (channels,): TFLite's multipliers, not negative.

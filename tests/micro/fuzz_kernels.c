@@ -363,6 +363,38 @@ static tern_status call_fully_connected_pairs(bool hostile) {
     return (split ? tern_fully_connected_split : tern_fully_connected_pairs)(&p, input, output, scratch);
 }
 
+/* Codes that stay within the tables. */
+static const uint32_t *random_table_codes(int64_t words, bool split) {
+    uint32_t *codes = block(words * (int64_t)sizeof *codes);
+    for (int64_t i = 0; i < words; i++) {
+        codes[i] = 0;
+        for (int32_t j = 0; j < 32; j += 8)
+            codes[i] |= 2 * (uint32_t)between(0, split ? 127 : 107) << j;
+    }
+    return codes;
+}
+
+static tern_status call_fully_connected_tables(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_tables_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, NULL, NULL, {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t sums = (p.outputs + 1) / 2 * (split ? 4 : 2);
+    p.weights = random_table_codes((p.inputs + (split ? 27 : 15)) / (split ? 28 : 16) * (int64_t)sums, split);
+    p.plus = block(p.outputs);
+    p.minus = split ? block(p.outputs) : NULL;
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(split ? tern_fully_connected_split_tables_scratch_bytes(&p)
+                                : tern_fully_connected_tables_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return (split ? tern_fully_connected_split_tables : tern_fully_connected_tables)(&p, input, output,
+                                                                                     scratch);
+}
+
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
     p.window.dilation_height = p.window.dilation_width = 1;
@@ -668,6 +700,7 @@ static call *const calls[] = {call_conv2d,
                               call_depthwise,
                               call_fully_connected,
                               call_fully_connected_pairs,
+                              call_fully_connected_tables,
                               call_pool,
                               call_mean,
                               call_add,

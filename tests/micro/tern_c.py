@@ -125,6 +125,10 @@ class FullyConnectedPairsParams(Structure):
     ]
 
 
+class FullyConnectedTablesParams(Structure):
+    _fields_ = [field for field in FullyConnectedPairsParams._fields_ if field[0] != "block_inputs"]
+
+
 class Pool2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -257,6 +261,7 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
+    **{f"tern_fully_connected_{kind}": FullyConnectedTablesParams for kind in ("tables", "split_tables")},
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

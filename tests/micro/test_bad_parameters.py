@@ -38,10 +38,11 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.FullyConnectedParams:
         spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
         return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
-    if kind is tern_c.FullyConnectedPairsParams:
+    if kind in (tern_c.FullyConnectedPairsParams, tern_c.FullyConnectedTablesParams):
         floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
         pointers = [tern_c.pointer(np.ones(64), dtype) for dtype in ("u4", "i1", "i1")]
-        return make(kind, 4, 4, 4, 16, *pointers, floor)
+        sizes = (4, 4, 4, 16) if kind is tern_c.FullyConnectedPairsParams else (4, 4, 4)
+        return make(kind, *sizes, *pointers, floor)
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
@@ -99,7 +100,7 @@ def good_params(name: str) -> Structure:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(512, np.int8)] * scratch
+    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(1088, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -162,8 +163,8 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((FAST_CONNECTED, f"requantization.{field}", None, ERROR_NULL) for field in ("bias", "multiplier", "shift")),
     (FAST_CONNECTED, "weights", None, ERROR_NULL),
     *((PAIRED, "block_inputs", value, ERROR_PARAMETER) for value in (0, -16, 8, 24, 128, LARGE)),
-    (PAIRED, "plus", None, ERROR_NULL),
-    (["tern_fully_connected_split"], "minus", None, ERROR_NULL),
+    (FAST_CONNECTED, "plus", None, ERROR_NULL),
+    (["tern_fully_connected_split", "tern_fully_connected_split_tables"], "minus", None, ERROR_NULL),
     *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")
       for value in (-129, 128)),

@@ -1,4 +1,4 @@
-"""The fast fully connected layers against NumPy: what the exporter makes of a layer, in the kernels' build for this machine."""
+"""The fast fully connected layers against NumPy: what the exporter makes of them, in the build for this machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import pytest
 import tern_c
 from cases import random_int8
 from numpy_kernels import Float64Requantization, fully_connected
-from tern_c import FullyConnectedPairsParams, make
+from tern_c import FullyConnectedPairsParams, FullyConnectedTablesParams, make
 
+from tflite_export import connected_packing as packing
 from tflite_export.kernel_call import Constant
 from tflite_export.lowering.fully_connected import floor_requantization
-from tflite_export.pair_packing import block_inputs, pack_pairs, pack_split
 
-LAYOUTS = {"pairs": pack_pairs, "split": pack_split}
+LAYOUTS = {
+    "pairs": packing.pack_pairs,
+    "split": packing.pack_split,
+    "tables": packing.pack_tables,
+    "split_tables": packing.pack_split_tables,
+}
+PAIRED = ("pairs", "split")
+SPLIT = ("split", "split_tables")
 
 
 def floor(weights: np.ndarray, zero_point: int, spec: Float64Requantization) -> Any:
@@ -58,14 +65,21 @@ def check_ternary(
     """Codes: (outputs, inputs); levels: of plus and minus."""
     plus, minus = (level.astype(int)[:, None] for level in levels)
     weights = np.where(codes > 0, plus, np.where(codes < 0, minus, 0))
+    sizes = [len(x), x.shape[1], len(codes)]
+    if layout in PAIRED:
+        block = packing.block_inputs(codes, layout)
+        sizes.append(block)
+        scratch_bytes = packing.pair_scratch_bytes(x.shape[1], block)
+    else:
+        scratch_bytes = packing.table_scratch_bytes(len(codes), split=layout in SPLIT)
     params = make(
-        FullyConnectedPairsParams,
-        *(len(x), x.shape[1], len(codes)),
-        block_inputs(codes, layout),
+        FullyConnectedPairsParams if layout in PAIRED else FullyConnectedTablesParams,
+        *sizes,
         tern_c.pointer(LAYOUTS[layout](codes), np.uint32),
         *(tern_c.pointer(level, np.int8) for level in levels),
         floor(weights, zero_point, spec),
     )
+    assert tern_c.scratch_bytes(f"tern_fully_connected_{layout}", params) == scratch_bytes
     output = tern_c.call(f"tern_fully_connected_{layout}", params, x, output=(len(x), len(codes)))
     np.testing.assert_array_equal(output, fully_connected(x, weights, zero_point, spec))
 
@@ -79,7 +93,7 @@ def random_spec(rng: np.random.Generator, outputs: int, inputs: int) -> Float64R
 
 def random_levels(rng: np.random.Generator, layout: str, outputs: int) -> tuple[np.ndarray, np.ndarray]:
     plus = rng.integers(-127, 128, outputs).astype(np.int8)
-    return plus, -plus if layout == "pairs" else random_int8(rng, outputs)
+    return plus, random_int8(rng, outputs) if layout in SPLIT else -plus
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -98,27 +112,25 @@ def test_any_size(layout: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(
-    "inputs", [1, 15, 16, 17, 47, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1023, 1024, 1025, 2100]
-)
+@pytest.mark.parametrize("inputs", [1, 15, 16, 17, 28, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1024, 1025, 2100])
 @pytest.mark.parametrize("code", [-1, 1])
 @pytest.mark.parametrize("x", [-128, 127])
 def test_every_input_and_every_weight_extreme(layout: str, inputs: int, code: int, x: int) -> None:
     codes = np.full((9, inputs), code, np.int8)
     codes[1::2] *= -1
-    levels = np.full(9, 127, np.int8), np.full(9, -127 if layout == "pairs" else -128, np.int8)
+    levels = np.full(9, 127, np.int8), np.full(9, -128 if layout in SPLIT else -127, np.int8)
     spec = Float64Requantization(np.arange(9) - 4, np.full(9, 0.007 / inputs), 3)
     for zero_point in (-128, 127):
         check_ternary(layout, np.full((2, inputs), x), codes, levels, zero_point, spec)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", PAIRED)
 @pytest.mark.parametrize("nonzeros", [63, 64])
 def test_a_block_at_its_bound(layout: str, nonzeros: int) -> None:
     """As many weights that are not zero as a block of 112 inputs may have, and one more, which takes smaller blocks."""
     codes = np.zeros((8, 112), np.int8)
     codes[:, -nonzeros:] = 1
-    assert (block_inputs(codes, layout) == 112) == (nonzeros <= 63)
+    assert (packing.block_inputs(codes, layout) == 112) == (nonzeros <= 63)
     levels = np.full(8, 90, np.int8), np.full(8, -90, np.int8)
     spec = Float64Requantization(None, np.full(8, 1e-4))
     check_ternary(layout, np.full((1, 112), -128), codes, levels, 0, spec)

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from tflite_export import connected_packing as packing
 from tflite_export.floor_scaling import floor_scales
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import Levels
 from tflite_export.lowering.context import Context
-from tflite_export.pair_packing import block_inputs, pack_pairs, pack_split, scratch_bytes
 
 _SIGNIFICAND_BITS = 53
+# From here on tables are faster than pairs of sums on a core that issues an instruction a cycle.
+_MANY_OUTPUTS = 400
+_LAYOUTS = {
+    "pairs": "two rows a word",
+    "split": "a row a word",
+    "tables": "as places in tables of sums of four inputs",
+    "split_tables": "as places in tables of sums of seven inputs",
+}
 # MAXIMUM_INPUTS of micro/
 _MOST_INPUTS = 2**22
 
@@ -36,33 +44,39 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
     requantization = floor_requantization(call.fields, weights.data)
     if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
         return None
-    return _with_pairs(call, weights, levels, requantization)
-
-
-def _with_pairs(call: KernelCall, weights: Tensor, levels: Levels, requantization: Mapping[str, Field]) -> KernelCall:
-    assert weights.data is not None
     one_level = _one_level(levels)
-    layout = "split" if one_level is None else "pairs"
-    block = block_inputs(levels.codes, layout)
-    packed = (pack_split if one_level is None else pack_pairs)(levels.codes)
+    codes, split = levels.codes, one_level is None
+    fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
+    if _wants_pairs(context, split, len(codes)):
+        layout, struct = "split" if split else "pairs", "pairs"
+        packed = (packing.pack_split if split else packing.pack_pairs)(codes)
+        block = fields["block_inputs"] = packing.block_inputs(codes, layout)
+        scratch_bytes = packing.pair_scratch_bytes(codes.shape[1], block)
+    else:
+        layout, struct = "split_tables" if split else "tables", "tables"
+        packed = (packing.pack_split_tables if split else packing.pack_tables)(codes)
+        scratch_bytes = packing.table_scratch_bytes(len(codes), split=split)
     return dataclasses.replace(
         call,
         function=f"tern_fully_connected_{layout}",
-        struct="tern_fully_connected_pairs_params",
+        struct=f"tern_fully_connected_{struct}_params",
         fields={
-            **{key: call.fields[key] for key in ("rows", "inputs", "outputs")},
-            "block_inputs": block,
+            **fields,
             "weights": Constant("weights", packed),
             "plus": Constant("plus", levels.plus if one_level is None else one_level),
             "minus": Constant("minus", levels.minus) if one_level is None else None,
             "requantization": requantization,
         },
         weight_format=layout,
-        scratch_bytes=scratch_bytes(weights.shape[1], block),
-        reason=f"ternary, {'one row' if one_level is None else 'two rows'} a word: "
-        f"{packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
+        scratch_bytes=scratch_bytes,
+        reason=f"ternary, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
+
+
+def _wants_pairs(context: Context, split: bool, outputs: int) -> bool:
+    """Whether a core multiplies pairs of 16 bits, and tables that many outputs share are not faster all the same."""
+    return context.core.port != "portable" and not (split and outputs >= _MANY_OUTPUTS)
 
 
 def _one_level(levels: Levels) -> np.ndarray | None:
