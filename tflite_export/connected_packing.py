@@ -1,4 +1,4 @@
-"""Ternary weights of fully connected layers, in the layouts that `tern_fully_connected.h` documents."""
+"""Weights of fully connected layers, in the layouts that `tern_fully_connected.h` documents."""
 
 from __future__ import annotations
 
@@ -17,6 +17,25 @@ _HIGH = 14
 # How far apart in a table of sums, in bytes, the places are with and without an input.
 _SIGNED_STEPS = np.array([2, 8, 24, 72], np.uint8)
 _SUBSET_STEPS = 2 ** np.arange(1, 8, dtype=np.uint8)
+
+
+def pack_quads(rows: np.ndarray) -> np.ndarray:
+    """Pack int8 weights for `tern_fully_connected_int8`: of every four rows four weights each.
+
+    Args:
+        rows: int8, shape (outputs, inputs).
+
+    Returns:
+        uint32, flat.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.connected_packing import pack_quads
+        >>> [hex(word) for word in pack_quads(np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], np.int8))[:5]]
+        ['0x4030201', '0x9080706', '0x0', '0x0', '0x5']
+    """
+    padded = np.pad(rows, ((0, -rows.shape[0] % 4), (0, -rows.shape[1] % 8)))
+    return padded.view("<u4").reshape(len(padded) // 4, 4, -1).transpose(0, 2, 1).reshape(-1)
 
 
 def pack_pairs(codes: np.ndarray) -> np.ndarray:

@@ -85,6 +85,19 @@ tern_status tern_fully_connected_split_tables(const tern_fully_connected_tables_
                                               const int8_t *input, int8_t *output, void *scratch);
 int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connected_tables_params *params);
 
+/* FULLY_CONNECTED with int8 weights: as tern_fully_connected_int8_ref, faster. Weights come four outputs at a time: a word
+ * of four weights of each, the first lowest, then the next four inputs. What there is no input, to a multiple of eight, or
+ * no output for has the weight 0. */
+typedef struct {
+    int32_t rows, inputs, outputs; /* inputs up to 65536 */
+    const uint32_t *weights;
+    tern_floor_requantization requantization;
+} tern_fully_connected_int8_params;
+
+tern_status tern_fully_connected_int8(const tern_fully_connected_int8_params *params, const int8_t *input,
+                                      int8_t *output, void *scratch);
+int32_t tern_fully_connected_int8_scratch_bytes(const tern_fully_connected_int8_params *params);
+
 #ifdef __cplusplus
 }
 #endif

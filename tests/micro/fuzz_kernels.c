@@ -395,6 +395,21 @@ static tern_status call_fully_connected_tables(bool hostile) {
                                                                                      scratch);
 }
 
+static tern_status call_fully_connected_int8(bool hostile) {
+    tern_fully_connected_int8_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, NULL, NULL, 0, 0, 0}};
+    p.weights = block((int64_t)((p.inputs + 7) / 8) * ((p.outputs + 3) / 4) * 32);
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_int8_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return tern_fully_connected_int8(&p, input, output, scratch);
+}
+
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
     p.window.dilation_height = p.window.dilation_width = 1;
@@ -699,6 +714,7 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_columns,
                               call_depthwise,
                               call_fully_connected,
+                              call_fully_connected_int8,
                               call_fully_connected_pairs,
                               call_fully_connected_tables,
                               call_pool,

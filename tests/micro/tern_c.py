@@ -129,6 +129,14 @@ class FullyConnectedTablesParams(Structure):
     _fields_ = [field for field in FullyConnectedPairsParams._fields_ if field[0] != "block_inputs"]
 
 
+class FullyConnectedInt8Params(Structure):
+    _fields_ = [
+        *((name, c_int32) for name in ("rows", "inputs", "outputs")),
+        ("weights", c_void_p),
+        ("requantization", RequantizationParams),
+    ]
+
+
 class Pool2dParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -262,6 +270,7 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
     **{f"tern_fully_connected_{kind}": FullyConnectedTablesParams for kind in ("tables", "split_tables")},
+    "tern_fully_connected_int8": FullyConnectedInt8Params,
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

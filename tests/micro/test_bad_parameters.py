@@ -43,6 +43,9 @@ def good_params(name: str) -> Structure:
         pointers = [tern_c.pointer(np.ones(64), dtype) for dtype in ("u4", "i1", "i1")]
         sizes = (4, 4, 4, 16) if kind is tern_c.FullyConnectedPairsParams else (4, 4, 4)
         return make(kind, *sizes, *pointers, floor)
+    if kind is tern_c.FullyConnectedInt8Params:
+        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
+        return make(kind, 4, 4, 4, tern_c.pointer(np.ones(64), np.uint32), floor)
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.zeros(4)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
@@ -163,7 +166,7 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((FAST_CONNECTED, f"requantization.{field}", None, ERROR_NULL) for field in ("bias", "multiplier", "shift")),
     (FAST_CONNECTED, "weights", None, ERROR_NULL),
     *((PAIRED, "block_inputs", value, ERROR_PARAMETER) for value in (0, -16, 8, 24, 128, LARGE)),
-    (FAST_CONNECTED, "plus", None, ERROR_NULL),
+    (FAST_CONNECTED[:-1], "plus", None, ERROR_NULL),
     (["tern_fully_connected_split", "tern_fully_connected_split_tables"], "minus", None, ERROR_NULL),
     *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")

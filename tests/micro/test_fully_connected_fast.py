@@ -10,7 +10,7 @@ import pytest
 import tern_c
 from cases import random_int8
 from numpy_kernels import Float64Requantization, fully_connected
-from tern_c import FullyConnectedPairsParams, FullyConnectedTablesParams, make
+from tern_c import FullyConnectedInt8Params, FullyConnectedPairsParams, FullyConnectedTablesParams, make
 
 from tflite_export import connected_packing as packing
 from tflite_export.kernel_call import Constant
@@ -84,6 +84,14 @@ def check_ternary(
     np.testing.assert_array_equal(output, fully_connected(x, weights, zero_point, spec))
 
 
+def check_int8(x: np.ndarray, weights: np.ndarray, zero_point: int, spec: Float64Requantization) -> None:
+    sizes = (len(x), x.shape[1], len(weights))
+    packed = tern_c.pointer(packing.pack_quads(weights.astype(np.int8)), np.uint32)
+    params = make(FullyConnectedInt8Params, *sizes, packed, floor(weights, zero_point, spec))
+    output = tern_c.call("tern_fully_connected_int8", params, x, output=(len(x), len(weights)))
+    np.testing.assert_array_equal(output, fully_connected(x, weights, zero_point, spec))
+
+
 def random_spec(rng: np.random.Generator, outputs: int, inputs: int) -> Float64Requantization:
     minimum, maximum = sorted(rng.integers(-128, 128, 2).tolist()) if rng.random() < 0.3 else (-128, 127)
     real = 2.0 ** rng.uniform(-9, -6, outputs) / math.sqrt(inputs)
@@ -144,3 +152,25 @@ def test_an_input_that_starts_anywhere(layout: str, offset: int) -> None:
     x = random_int8(rng, 90 + 4)[offset : offset + 90].reshape(2, 45)
     codes = rng.integers(-1, 2, (5, 45)).astype(np.int8)
     check_ternary(layout, x, codes, random_levels(rng, layout, 5), 5, random_spec(rng, 5, 45))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_int8_weights(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = random_int8(rng, rng.integers(1, 4), rng.integers(1, 90))
+    weights = random_int8(rng, rng.integers(1, 20), x.shape[1])
+    check_int8(x, weights, int(rng.integers(-128, 128)), random_spec(rng, len(weights), x.shape[1]))
+
+
+@pytest.mark.parametrize("weight", [-128, 127])
+@pytest.mark.parametrize("x", [-128, 127])
+def test_every_input_and_every_int8_weight_extreme(x: int, weight: int) -> None:
+    spec = Float64Requantization(np.arange(5) - 2, np.full(5, 3e-6), -7)
+    check_int8(np.full((1, 2500), x), np.full((5, 2500), weight), -1 - x, spec)
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_an_input_of_int8_weights_that_starts_anywhere(offset: int) -> None:
+    rng = np.random.default_rng(offset)
+    x = random_int8(rng, 90 + 4)[offset : offset + 90].reshape(2, 45)
+    check_int8(x, random_int8(rng, 5, 45), 5, random_spec(rng, 5, 45))

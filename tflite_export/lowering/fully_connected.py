@@ -25,7 +25,7 @@ _LAYOUTS = {
     "split_tables": "as places in tables of sums of seven inputs",
 }
 # MAXIMUM_INPUTS of micro/
-_MOST_INPUTS = 2**22
+_MOST_INPUTS, _MOST_INT8_INPUTS = 2**22, 2**16
 
 
 def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context: Context) -> KernelCall | None:
@@ -77,6 +77,32 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
 def _wants_pairs(context: Context, split: bool, outputs: int) -> bool:
     """Whether a core multiplies pairs of 16 bits, and tables that many outputs share are not faster all the same."""
     return context.core.port != "portable" and not (split and outputs >= _MANY_OUTPUTS)
+
+
+def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
+    """The call of `tern_fully_connected_int8` for the same layer, or None where that kernel cannot do it.
+
+    Args:
+        call: of `tern_fully_connected_int8_ref`; it becomes the alternative for where memory is short.
+        weights: int8, shape (outputs, inputs).
+    """
+    assert weights.data is not None
+    requantization = floor_requantization(call.fields, weights.data)
+    inputs = weights.shape[1]
+    if requantization is None or inputs > _MOST_INT8_INPUTS:
+        return None
+    return dataclasses.replace(
+        call,
+        function="tern_fully_connected_int8",
+        struct="tern_fully_connected_int8_params",
+        fields={
+            **{key: call.fields[key] for key in ("rows", "inputs", "outputs")},
+            "weights": Constant("weights", packing.pack_quads(weights.data)),
+            "requantization": requantization,
+        },
+        scratch_bytes=2 * (inputs + -inputs % 8),
+        alternatives=(call,),
+    )
 
 
 def _one_level(levels: Levels) -> np.ndarray | None:

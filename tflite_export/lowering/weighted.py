@@ -15,7 +15,7 @@ from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps
-from tflite_export.lowering.fully_connected import with_fast_ternary
+from tflite_export.lowering.fully_connected import with_fast_int8, with_fast_ternary
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -126,9 +126,10 @@ def _call_with_weights(
     if kernel == "conv2d" and packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
         return with_gaps(call, weights, context.planes[weights.index][0]) or call
     if kernel == "fully_connected" and context.optimize == "speed":
-        levels = context.planes[weights.index][0] if packed.format == "ternary" and packed.planes == 1 else None
-        fast = None if levels is None else with_fast_ternary(call, weights, levels, context)
-        return fast or call
+        if packed.format == "int8":
+            return with_fast_int8(call, weights) or call
+        if packed.format == "ternary" and packed.planes == 1:
+            return with_fast_ternary(call, weights, context.planes[weights.index][0], context) or call
     if kernel != "conv2d" or packed.format != "base3":
         return call
     # each row is expanded once; where memory is short it is taken apart at every position
