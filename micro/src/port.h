@@ -52,12 +52,20 @@ TERN_PORT_MULTIPLY_ADD(tern_low_times_low, "smlabb")
 TERN_PORT_MULTIPLY_ADD(tern_low_times_high, "smlabt")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_low, "smlatb")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_high, "smlatt")
+TERN_PORT_MULTIPLY_ADD(tern_halves_times_halves, "smlad")
 #undef TERN_PORT_MULTIPLY_ADD
 
 /* a * b / 2^32, rounded to the nearest, halves up. */
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     int32_t result;
     __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+/* a * b / 2^32, rounded down. */
+static inline int32_t tern_high_product(int32_t a, int32_t b) {
+    int32_t result;
+    __asm__("smmul %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
     return result;
 }
 
@@ -92,6 +100,10 @@ static inline int32_t tern_high_times_high(uint32_t x, uint32_t y, int32_t sum) 
     return sum + tern_high(x) * tern_high(y);
 }
 
+static inline int32_t tern_halves_times_halves(uint32_t x, uint32_t y, int32_t sum) {
+    return sum + tern_low(x) * tern_low(y) + tern_high(x) * tern_high(y);
+}
+
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && !defined(TERN_PORTABLE)
 /* A core without the long product, which would be a call of the compiler's library: from the four short ones. No sum
  * leaves an int32: |high * low| < 2^31 - 2^15, and what is added is less than 2^16. */
@@ -122,11 +134,31 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
             : "cc");
     return a;
 }
+
+static inline int32_t tern_high_product(int32_t a, int32_t b) {
+    const uint32_t low_a = (uint32_t)a & 0xffff, low_b = (uint32_t)b & 0xffff;
+    const int32_t high_a = a >> 16, high_b = b >> 16;
+    const int32_t cross = high_a * (int32_t)low_b + (int32_t)(low_a * low_b >> 16);
+    const int32_t other = (int32_t)low_a * high_b + (cross & 0xffff);
+    return high_a * high_b + (cross >> 16) + (other >> 16);
+}
 #else
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 }
+
+static inline int32_t tern_high_product(int32_t a, int32_t b) {
+    return (int32_t)((int64_t)a * b >> 32);
+}
 #endif
+
+static inline uint32_t tern_even_signed_bytes(uint32_t x) {
+    return (uint16_t)(int8_t)x | (uint32_t)(int8_t)(x >> 16) << 16;
+}
+
+static inline uint32_t tern_odd_signed_bytes(uint32_t x) {
+    return tern_even_signed_bytes(x >> 8);
+}
 
 #endif
 

@@ -444,6 +444,88 @@ static tern_status call_fully_connected_vectors(bool hostile) {
     return tern_fully_connected_vectors(&p, input, output, scratch);
 }
 
+static tern_floor_requantization random_floor_requantization(int32_t outputs) {
+    int32_t *bias = block(outputs * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(outputs * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(outputs);
+    for (int32_t i = 0; i < outputs; i++) {
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(1, 22);
+    }
+    tern_floor_requantization result = {bias, multiplier, shift, between(-128, 127), 0, 0};
+    random_clamp(&result.minimum, &result.maximum);
+    return result;
+}
+
+static tern_status call_fully_connected_pairs(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_pairs_params p = {between(1, 3),  one_in(9) ? between(1000, 1200) : between(1, 300),
+                                           between(1, 20), 16 * between(1, 7),
+                                           NULL,           NULL,
+                                           NULL,           {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t groups = (p.inputs + 15) / 16,
+                  words = split ? (p.outputs + 3) / 4 : (p.outputs + 7) / 8 * 2;
+    p.weights = block((int64_t)groups * words * 16);
+    p.plus = block(p.outputs);
+    p.minus = split ? block(p.outputs) : NULL;
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_pairs_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        p.block_inputs = not_sizes[between(0, 5)] + between(0, 8);
+    return (split ? tern_fully_connected_split : tern_fully_connected_pairs)(&p, input, output, scratch);
+}
+
+/* Codes that stay within the tables. */
+static const uint32_t *random_table_codes(int64_t words, bool split) {
+    uint32_t *codes = block(words * (int64_t)sizeof *codes);
+    for (int64_t i = 0; i < words; i++) {
+        codes[i] = 0;
+        for (int32_t j = 0; j < 32; j += 8)
+            codes[i] |= 2 * (uint32_t)between(0, split ? 127 : 107) << j;
+    }
+    return codes;
+}
+
+static tern_status call_fully_connected_tables(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_tables_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, NULL, NULL, {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t sums = (p.outputs + 1) / 2 * (split ? 4 : 2);
+    p.weights = random_table_codes((p.inputs + (split ? 27 : 15)) / (split ? 28 : 16) * (int64_t)sums, split);
+    p.plus = block(p.outputs);
+    p.minus = split ? block(p.outputs) : NULL;
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(split ? tern_fully_connected_split_tables_scratch_bytes(&p)
+                                : tern_fully_connected_tables_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return (split ? tern_fully_connected_split_tables : tern_fully_connected_tables)(&p, input, output,
+                                                                                     scratch);
+}
+
+static tern_status call_fully_connected_int8(bool hostile) {
+    tern_fully_connected_int8_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, NULL, NULL, 0, 0, 0}};
+    p.weights = block((int64_t)((p.inputs + 7) / 8) * ((p.outputs + 3) / 4) * 32);
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(tern_fully_connected_int8_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return tern_fully_connected_int8(&p, input, output, scratch);
+}
+
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
     p.window.dilation_height = p.window.dilation_width = 1;
@@ -750,6 +832,9 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_vectors,
                               call_depthwise,
                               call_fully_connected,
+                              call_fully_connected_pairs,
+                              call_fully_connected_tables,
+                              call_fully_connected_int8,
                               call_fully_connected_vectors,
                               call_pool,
                               call_mean,

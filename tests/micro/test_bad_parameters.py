@@ -38,6 +38,14 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.FullyConnectedParams:
         spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
         return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
+    if kind in (tern_c.FullyConnectedPairsParams, tern_c.FullyConnectedTablesParams):
+        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
+        pointers = [tern_c.pointer(np.ones(64), dtype) for dtype in ("u4", "i1", "i1")]
+        sizes = (4, 4, 4, 16) if kind is tern_c.FullyConnectedPairsParams else (4, 4, 4)
+        return make(kind, *sizes, *pointers, floor)
+    if kind is tern_c.FullyConnectedInt8Params:
+        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
+        return make(kind, 4, 4, 4, tern_c.pointer(np.ones(64), np.uint32), floor)
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.full(4, -1)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
@@ -106,7 +114,7 @@ def pointers_for_vectors() -> list[Any]:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(224, np.int8)] * scratch
+    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(1088, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -131,8 +139,10 @@ CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
 DEPTHWISES = [name for name in CONVS if "depthwise" in name]
-CONNECTED = [name for name in PARAMS if "fully_connected" in name and "vectors" not in name]
-FAST_CONNECTED = ["tern_fully_connected_vectors"]
+CONNECTED = [name for name in PARAMS if "fully_connected" in name and name.endswith("_ref")]
+CONNECTED_VECTORS = ["tern_fully_connected_vectors"]
+FAST_CONNECTED = [name for name in PARAMS if "fully_connected" in name and name not in (*CONNECTED, *CONNECTED_VECTORS)]
+PAIRED = ["tern_fully_connected_pairs", "tern_fully_connected_split"]
 PACKED = [name for name in (*CONVS, *CONNECTED) if "int8" not in name]
 POOLS = [name for name in PARAMS if "pool2d" in name]
 WINDOWED = [*CONVS, *FAST, *POOLS]
@@ -160,18 +170,27 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),
-    *((FAST_CONNECTED, field, value, ERROR_SHAPE)
+    *((CONNECTED_VECTORS, field, value, ERROR_SHAPE)
       for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
-    (FAST_CONNECTED, "inputs", 65_537, ERROR_SHAPE),
-    *((FAST_CONNECTED, path, None, ERROR_NULL) for path in ("weights", "plus", "bias", "multiplier", "shift")),
-    *((FAST_CONNECTED, path, value, ERROR_PARAMETER)
+    (CONNECTED_VECTORS, "inputs", 65_537, ERROR_SHAPE),
+    *((CONNECTED_VECTORS, path, None, ERROR_NULL) for path in ("weights", "plus", "bias", "multiplier", "shift")),
+    *((CONNECTED_VECTORS, path, value, ERROR_PARAMETER)
       for path in ("zero_point", "minimum", "maximum") for value in (-129, 128)),
-    *((FAST_CONNECTED, "bits", value, ERROR_PARAMETER) for value in (-8, 0, 1, 3, 4, 16)),
+    *((CONNECTED_VECTORS, "bits", value, ERROR_PARAMETER) for value in (-8, 0, 1, 3, 4, 16)),
     (POOLS, "output.channels", 3, ERROR_SHAPE),
     (POOLS, "window.pad_top", 1, ERROR_SHAPE),  # the first output sees nothing
     (POOLS, "output.height", 3, ERROR_SHAPE),  # the last one does
     (POOLS, "window.dilation_width", 2, ERROR_PARAMETER),
-    *((CONNECTED, field, value, ERROR_SHAPE) for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    *(([*CONNECTED, *FAST_CONNECTED], field, value, ERROR_SHAPE)
+      for field in ("rows", "inputs", "outputs") for value in (0, -1, LARGE)),
+    *((FAST_CONNECTED, path, value, ERROR_PARAMETER)
+      for path in ("requantization.zero_point", "requantization.minimum", "requantization.maximum")
+      for value in (-129, 128)),
+    *((FAST_CONNECTED, f"requantization.{field}", None, ERROR_NULL) for field in ("bias", "multiplier", "shift")),
+    (FAST_CONNECTED, "weights", None, ERROR_NULL),
+    *((PAIRED, "block_inputs", value, ERROR_PARAMETER) for value in (0, -16, 8, 24, 128, LARGE)),
+    (FAST_CONNECTED[:-1], "plus", None, ERROR_NULL),
+    (["tern_fully_connected_split", "tern_fully_connected_split_tables"], "minus", None, ERROR_NULL),
     *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")
       for value in (-129, 128)),
@@ -296,6 +315,17 @@ def test_every_channel_is_checked(name: str) -> None:
         assert tern_c.status_of(name, with_channel_values(name, multiplier, shift), *buffers(name)) == ERROR_PARAMETER
 
 
+@pytest.mark.parametrize("name", FAST_CONNECTED)
+def test_every_floor_scale_is_checked(name: str) -> None:
+    good = [(0, 1), (LARGE, 22), (1, 5)]
+    for multiplier, shift in [*good, (-1, 1), (1, 0), (1, -1), (1, 23)]:
+        params: Any = good_params(name)
+        params.requantization.multiplier = params.a = tern_c.pointer(np.array([1, 1, 1, multiplier]), np.int32)
+        params.requantization.shift = params.b = tern_c.pointer(np.array([1, 1, 1, shift]), np.int8)
+        status = OK if (multiplier, shift) in good else ERROR_PARAMETER
+        assert tern_c.status_of(name, params, *buffers(name)) == status
+
+
 def test_weights_beyond_an_int32() -> None:
     params: Any = good_params("tern_conv2d_int8_ref")
     params.input, params.output, params.kernel_channels = Shape(1, 1, 2**16), Shape(1, 1, 2**16), 2**16
@@ -310,7 +340,7 @@ def test_int8_weights_need_no_levels() -> None:
         assert tern_c.status_of(name, params, *buffers(name)) == OK
 
 
-@pytest.mark.parametrize("name", [*FAST_CONNECTED, "tern_conv2d_vectors"])
+@pytest.mark.parametrize("name", [*CONNECTED_VECTORS, "tern_conv2d_vectors"])
 def test_every_scale_of_vectors_is_checked(name: str) -> None:
     for multiplier, shift in ((-1, -1), (2**30, 0), (2**30, 1), (2**30, -32), (2**30, -128)):
         params: Any = good_params(name)

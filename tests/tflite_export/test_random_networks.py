@@ -24,6 +24,7 @@ from tflite_export.report import ExportReport
 NETWORKS = 240
 SMALL = range(0, NETWORKS, 4)  # exported for size as well
 HELIUM = range(2, NETWORKS, 3)  # and for a core with Helium
+PORTABLE = range(1, NETWORKS, 3)  # and for a core that does not multiply pairs
 SAMPLES = 8
 # What runs on every core, and how it is exported: between them they call every kernel, and have several inputs and
 # outputs. The last one has no room for the convolution that expands base-3 rows.
@@ -34,6 +35,9 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
 } | {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
+    "connected": (random_network(216, longest=24), {}),
+    "portable": (random_network(216, longest=24), {"core": "cortex-m0"}),
+    "residual": (random_network(208, longest=24), {}),
 }
 
 
@@ -58,9 +62,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> NetworkProgram:
     models = {f"net{seed}": random_network(seed) for seed in range(NETWORKS)}
     small = {f"small{seed}": random_network(seed) for seed in SMALL}
     helium = {f"helium{seed}": random_network(seed) for seed in HELIUM}
+    portable = {f"portable{seed}": random_network(seed) for seed in PORTABLE}
     options: dict[str, dict[str, str]] = {name: {"optimize": "size"} for name in small}
     options |= {name: {"core": "cortex-m55"} for name in helium}
-    return NetworkProgram(tmp_path_factory.mktemp("networks"), models | small | helium, options)
+    options |= {name: {"core": "cortex-m0"} for name in portable}
+    return NetworkProgram(tmp_path_factory.mktemp("networks"), models | small | helium | portable, options)
 
 
 @pytest.mark.parametrize("seed", range(NETWORKS))
@@ -73,6 +79,8 @@ def test_c_on_the_host_equals_the_reference(program: NetworkProgram, seed: int) 
         np.testing.assert_array_equal(program(f"small{seed}", samples), expected)
     if seed in HELIUM:
         np.testing.assert_array_equal(program(f"helium{seed}", samples), expected)
+    if seed in PORTABLE:
+        np.testing.assert_array_equal(program(f"portable{seed}", samples), expected)
 
 
 def _public_kernels() -> set[str]:
@@ -82,7 +90,7 @@ def _public_kernels() -> set[str]:
 
 def test_the_networks_call_every_kernel() -> None:
     graphs = [Graph.read(random_network(seed)) for seed in range(NETWORKS)]
-    options = [("speed", "cortex-m4"), ("size", "cortex-m4"), ("speed", "cortex-m55")]
+    options = [("speed", core) for core in ("cortex-m4", "cortex-m0", "cortex-m55")] + [("size", "cortex-m4")]
     calls = [call for graph in graphs for optimize, core in options for call in lower(graph, optimize, core)]
     assert {each.function for call in calls for each in (call, *call.alternatives)} == _public_kernels()
 

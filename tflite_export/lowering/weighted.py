@@ -16,6 +16,7 @@ from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
 from tflite_export.lowering.conv2d_vectors import with_vectors
+from tflite_export.lowering.fully_connected import with_fast_int8, with_fast_ternary
 from tflite_export.lowering.fully_connected_vectors import with_connected_vectors
 from tflite_export.lowering.op_shapes import (
     activation,
@@ -124,20 +125,33 @@ def _call_with_weights(
     )
     if context.core.port == "mve" and (fast := _for_helium(call, kernel, weights, context, packed)):
         return fast
-    if kernel != "conv2d":
-        return call
+    faster = {"conv2d": _faster_conv2d, "fully_connected": _faster_fully_connected}.get(kernel)
+    return call if faster is None else faster(call, weights, packed, context) or call
+
+
+def _faster_conv2d(call: KernelCall, weights: Tensor, packed: PackedWeights, context: Context) -> KernelCall | None:
     if packed.format == "int8":
-        return with_columns(call, weights) or call
+        return with_columns(call, weights)
     slower = _with_expanded_rows(call, weights, packed) if packed.format == "base3" else call
     if packed.planes > 1:
         return slower
-    if packed.format == "ternary":
-        gaps = with_gaps(call, weights, context.planes[weights.index][0]) if context.optimize == "speed" else None
-    else:
+    if packed.format != "ternary":
         gaps = with_packed_gaps(call, weights)
-    if gaps is None:
-        return slower
-    return dataclasses.replace(gaps, alternatives=tuple(dict.fromkeys((slower, call))))
+    elif context.optimize == "speed":
+        gaps = with_gaps(call, weights, context.planes[weights.index][0])
+    else:
+        gaps = None
+    return slower if gaps is None else dataclasses.replace(gaps, alternatives=tuple(dict.fromkeys((slower, call))))
+
+
+def _faster_fully_connected(
+    call: KernelCall, weights: Tensor, packed: PackedWeights, context: Context
+) -> KernelCall | None:
+    if packed.format == "int8":
+        return with_fast_int8(call, weights)
+    if packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
+        return with_fast_ternary(call, weights, context.planes[weights.index][0], context)
+    return None
 
 
 def _with_expanded_rows(call: KernelCall, weights: Tensor, packed: PackedWeights) -> KernelCall:

@@ -1,0 +1,117 @@
+#include "floor_scaling.h"
+#include "tables.h"
+
+/* Some inputs at a time: all sums of them that weights can ask for go to tables, and every output picks its own. So
+ * outputs share the additions, and none of them multiplies. */
+
+/* A sum of so many inputs fits 32 bits. */
+enum { MAXIMUM_INPUTS = 1 << 22 };
+
+typedef struct {
+    int32_t inputs, bytes; /* of a table */
+    int32_t planes;        /* sums of an output */
+    tern_write_table *write;
+} kind;
+
+static const kind joint = {TERN_SIGNED_TABLE_INPUTS, TERN_SIGNED_TABLE_BYTES, 1, tern_write_signed_table};
+static const kind split = {TERN_SUBSET_TABLE_INPUTS, TERN_SUBSET_TABLE_BYTES, 2, tern_write_subset_table};
+
+/* Of a plane: they are added two at a time. */
+static int32_t sums_of(const tern_fully_connected_tables_params *params) {
+    return (params->outputs + 1) / 2 * 2;
+}
+
+/* Tables, and behind them the sums. */
+static int32_t scratch_bytes(const tern_fully_connected_tables_params *params, const kind *of) {
+    return TERN_TABLES * of->bytes + sums_of(params) * of->planes * 4;
+}
+
+int32_t tern_fully_connected_tables_scratch_bytes(const tern_fully_connected_tables_params *params) {
+    return scratch_bytes(params, &joint);
+}
+
+int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connected_tables_params *params) {
+    return scratch_bytes(params, &split);
+}
+
+static tern_status check(const tern_fully_connected_tables_params *params, const int8_t *input,
+                         const int8_t *output, const void *scratch, const kind *of) {
+    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL ||
+        params->plus == NULL || (of->planes == 2 && params->minus == NULL))
+        return TERN_ERROR_NULL;
+    if ((uintptr_t)scratch % sizeof(uint32_t) != 0)
+        return TERN_ERROR_ALIGNMENT;
+    if (tern_size(params->rows, params->inputs, 1) == 0 || tern_size(params->rows, params->outputs, 1) == 0 ||
+        params->inputs > MAXIMUM_INPUTS || params->outputs > INT32_MAX / 16)
+        return TERN_ERROR_SHAPE;
+    return tern_check_floor_requantization(&params->requantization, params->outputs);
+}
+
+static void add_all(const tern_fully_connected_tables_params *params, const int8_t *input, tern_word *tables,
+                    uint32_t *sums, const kind *of) {
+    const int32_t count = sums_of(params) * of->planes;
+    const uint32_t *codes = params->weights;
+    uint32_t excess = 0;
+    for (int32_t i = 0; i < count; i++)
+        sums[i] = 0;
+    for (int32_t left = params->inputs; left > 0;) {
+        tern_word *table = tables;
+        for (int32_t i = 0; i < TERN_TABLES; i++) {
+            int8_t rest[TERN_SUBSET_TABLE_INPUTS] = {0};
+            const int8_t *inputs = input;
+            if (left < of->inputs) {
+                for (int32_t j = 0; j < left; j++)
+                    rest[j] = input[j];
+                inputs = rest;
+            }
+            of->write(table, inputs);
+            table += of->bytes / 4;
+            const int32_t done = left < of->inputs ? left : of->inputs;
+            input += done;
+            left -= done;
+        }
+        codes = tern_add_table_rows(sums, codes, sums + count, tables, of->bytes);
+        excess += TERN_TABLES * TERN_TABLE_EXCESS;
+    }
+    for (int32_t i = 0; i < count; i++)
+        sums[i] -= excess;
+}
+
+static void write_outputs(const tern_fully_connected_tables_params *params, const uint32_t *sums,
+                          int8_t *output, const kind *of) {
+    const tern_floor_requantization by = params->requantization;
+    const int8_t *const plus = params->plus, *const minus = params->minus;
+    const int32_t outputs = params->outputs, plane = sums_of(params);
+    for (int32_t i = 0; i < outputs; i++) {
+        uint32_t sum = (uint32_t)by.bias[i] + (uint32_t)plus[i] * sums[i];
+        if (of->planes == 2)
+            sum += (uint32_t)minus[i] * sums[plane + i];
+        output[i] = tern_floor_requantize(&by, i, sum);
+    }
+}
+
+static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
+                                  int8_t *output, void *scratch, const kind *of) {
+    const tern_status status = check(params, input, output, scratch, of);
+    if (status != TERN_OK)
+        return status;
+    tern_word *const tables = scratch;
+    uint32_t *const sums = (uint32_t *)scratch + TERN_TABLES * of->bytes / 4;
+    for (int32_t row = 0; row < params->rows; row++) {
+        add_all(params, input, tables, sums, of);
+        write_outputs(params, sums, output, of);
+        input += params->inputs;
+        output += params->outputs;
+    }
+    return TERN_OK;
+}
+
+tern_status tern_fully_connected_tables(const tern_fully_connected_tables_params *params, const int8_t *input,
+                                        int8_t *output, void *scratch) {
+    return connect(params, input, output, scratch, &joint);
+}
+
+tern_status tern_fully_connected_split_tables(const tern_fully_connected_tables_params *params,
+                                              const int8_t *input, int8_t *output, void *scratch) {
+    return connect(params, input, output, scratch, &split);
+}

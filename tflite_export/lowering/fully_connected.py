@@ -1,0 +1,145 @@
+"""The fast fully connected layers: for which weights, on which cores, and with which parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tflite_export import connected_packing as packing
+from tflite_export.floor_scaling import floor_scales
+from tflite_export.graph import Tensor
+from tflite_export.kernel_call import Constant, Field, KernelCall
+from tflite_export.levels import Levels
+from tflite_export.lowering.context import Context
+
+_SIGNIFICAND_BITS = 53
+# From here on tables are faster than pairs of sums on a core that issues an instruction a cycle.
+_MANY_OUTPUTS = 400
+_LAYOUTS = {
+    "pairs": "two rows a word",
+    "split": "a row a word",
+    "tables": "as places in tables of sums of four inputs",
+    "split_tables": "as places in tables of sums of seven inputs",
+}
+# MAXIMUM_INPUTS of micro/
+_MOST_INPUTS, _MOST_INT8_INPUTS = 2**22, 2**16
+
+
+def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context: Context) -> KernelCall | None:
+    """The call of a fast kernel for the same layer, or None where there is none.
+
+    Args:
+        call: of `tern_fully_connected_ternary_ref`; it becomes the alternative for where memory is short.
+        weights: the int8 weights, shape (outputs, inputs).
+        levels: of these weights, in one plane of 2 bits.
+        context: with the core to choose for.
+
+    Returns:
+        The call, or None for weights without zeros, or where no integer scale is proven equal to TFLite's arithmetic.
+    """
+    assert weights.data is not None
+    requantization = floor_requantization(call.fields, weights.data)
+    if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
+        return None
+    one_level = _one_level(levels)
+    codes, split = levels.codes, one_level is None
+    fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
+    if _wants_pairs(context, split, len(codes)):
+        layout, struct = "split" if split else "pairs", "pairs"
+        packed = (packing.pack_split if split else packing.pack_pairs)(codes)
+        block = fields["block_inputs"] = packing.block_inputs(codes, layout)
+        scratch_bytes = packing.pair_scratch_bytes(codes.shape[1], block)
+    else:
+        layout, struct = "split_tables" if split else "tables", "tables"
+        packed = (packing.pack_split_tables if split else packing.pack_tables)(codes)
+        scratch_bytes = packing.table_scratch_bytes(len(codes), split=split)
+    return dataclasses.replace(
+        call,
+        function=f"tern_fully_connected_{layout}",
+        struct=f"tern_fully_connected_{struct}_params",
+        fields={
+            **fields,
+            "weights": Constant("weights", packed),
+            "plus": Constant("plus", levels.plus if one_level is None else one_level),
+            "minus": Constant("minus", levels.minus) if one_level is None else None,
+            "requantization": requantization,
+        },
+        weight_format=layout,
+        scratch_bytes=scratch_bytes,
+        reason=f"ternary, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
+        alternatives=(call,),
+    )
+
+
+def _wants_pairs(context: Context, split: bool, outputs: int) -> bool:
+    """Whether a core multiplies pairs of 16 bits, and tables that many outputs share are not faster all the same."""
+    return context.core.port != "portable" and not (split and outputs >= _MANY_OUTPUTS)
+
+
+def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
+    """The call of `tern_fully_connected_int8` for the same layer, or None where that kernel cannot do it.
+
+    Args:
+        call: of `tern_fully_connected_int8_ref`; it becomes the alternative for where memory is short.
+        weights: int8, shape (outputs, inputs).
+    """
+    assert weights.data is not None
+    requantization = floor_requantization(call.fields, weights.data)
+    inputs = weights.shape[1]
+    if requantization is None or inputs > _MOST_INT8_INPUTS:
+        return None
+    return dataclasses.replace(
+        call,
+        function="tern_fully_connected_int8",
+        struct="tern_fully_connected_int8_params",
+        fields={
+            **{key: call.fields[key] for key in ("rows", "inputs", "outputs")},
+            "weights": Constant("weights", packing.pack_quads(weights.data)),
+            "requantization": requantization,
+        },
+        scratch_bytes=2 * (inputs + -inputs % 8),
+        alternatives=(call,),
+    )
+
+
+def _one_level(levels: Levels) -> np.ndarray | None:
+    """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
+    has_plus, has_minus = (levels.codes > 0).any(1), (levels.codes < 0).any(1)
+    negated = -levels.minus.astype(np.int16)
+    one = np.where(has_plus, levels.plus, negated)
+    fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
+    return one.astype(np.int8) if fits.all() else None
+
+
+def floor_requantization(fields: Mapping[str, Any], rows: np.ndarray) -> Mapping[str, Field] | None:
+    """What a fast kernel wants instead of the float64 requantisation, or None where no such scale is proven equal.
+
+    Args:
+        fields: of the call of a `_ref` kernel: `input_zero_point` and `requantization`.
+        rows: the int8 weights, shape (outputs, inputs).
+    """
+    rows = rows.astype(np.int64)
+    requantization, zero_point = fields["requantization"], fields["input_zero_point"]
+    bias = np.zeros(len(rows), np.int64) if requantization["bias"] is None else requantization["bias"].data
+    multiplier, shift = (requantization[key].data for key in ("multiplier", "shift"))
+    reals = np.ldexp(multiplier.astype(np.float64), shift.astype(int) - _SIGNIFICAND_BITS)
+    positive, negative = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
+    below, above = 128 + zero_point, 127 - zero_point  # how far an input may be from its zero point
+    scales = floor_scales(
+        reals,
+        bias - positive * below - negative * above,
+        bias + positive * above + negative * below,
+        *(requantization[key] for key in ("zero_point", "minimum", "maximum")),
+    )
+    folded = bias - zero_point * rows.sum(1)
+    if scales is None or np.abs(folded).max() >= 2**31:
+        return None
+    return {
+        "bias": Constant("bias", folded.astype(np.int32)),
+        "multiplier": Constant("multiplier", scales[0]),
+        "shift": Constant("shift", scales[1]),
+        **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
+    }
