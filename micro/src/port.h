@@ -47,6 +47,9 @@ TERN_PORT_MULTIPLY_ADD(tern_low_times_low, "smlabb")
 TERN_PORT_MULTIPLY_ADD(tern_low_times_high, "smlabt")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_low, "smlatb")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_high, "smlatt")
+/* of the first operand's all 32 bits; the product's upper 32 of 48 */
+TERN_PORT_MULTIPLY_ADD(tern_wide_times_low, "smlawb")
+TERN_PORT_MULTIPLY_ADD(tern_wide_times_high, "smlawt")
 #undef TERN_PORT_MULTIPLY_ADD
 
 /* a * b / 2^32, rounded to the nearest, halves up. */
@@ -67,6 +70,32 @@ static inline uint32_t tern_odd_signed_bytes(uint32_t x) {
     uint32_t result;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
     return result;
+}
+
+/* Bytes 0 and 2 of a word, and bytes 1 and 3, each in the upper half of 16 bits. */
+static inline uint32_t tern_even_bytes_above(uint32_t x) {
+    uint32_t result;
+    __asm__("and %0, %1, %2, lsl #8" : "=r"(result) : "r"(0xff00ff00), "r"(x));
+    return result;
+}
+
+static inline uint32_t tern_odd_bytes_above(uint32_t x) {
+    return x & 0xff00ff00;
+}
+
+/* Four numbers of 16 bits, brought within int8, as the bytes of a word. */
+static inline uint32_t tern_saturated_bytes(int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
+    uint32_t even, odd;
+    __asm__("pkhbt %0, %1, %2, lsl #16\n"
+            "ssat16 %0, #8, %0\n"
+            "uxtb16 %0, %0"
+            : "=&r"(even)
+            : "r"(x0), "r"(x2));
+    __asm__("pkhbt %0, %1, %2, lsl #16\n"
+            "ssat16 %0, #8, %0"
+            : "=&r"(odd)
+            : "r"(x1), "r"(x3));
+    return even | tern_even_bytes_above(odd);
 }
 
 #else

@@ -150,6 +150,14 @@ class AddParams(Structure):
     ]  # fmt: skip
 
 
+class AddLinearParams(Structure):
+    _fields_ = [
+        ("size", c_int32),
+        ("multiplier", Pair),
+        *((name, c_int32) for name in ("offset", "shift", "minimum", "maximum")),
+    ]
+
+
 Six = c_int32 * 6
 
 
@@ -254,6 +262,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_average_pool2d_ref": Pool2dParams,
     "tern_mean_ref": MeanParams,
     "tern_add_ref": AddParams,
+    "tern_add_linear": AddLinearParams,
     "tern_sub_ref": AddParams,
     "tern_squared_difference_ref": AddParams,
     "tern_mul_ref": MulParams,

@@ -62,6 +62,8 @@ def good_params(name: str) -> Structure:
         return make(kind, **image, minimum=-128, maximum=127)
     if kind is tern_c.MeanParams:
         return make(kind, shape=dimensions(2, 2, 4), multiplier=2**30, shift=1)
+    if kind is tern_c.AddLinearParams:
+        return make(kind, 16, Pair(2**22, -(2**22)), 0, 22, -128, 127)
     if kind is tern_c.AddParams:
         strides = (Dimensions * 2)(Dimensions(16, 8, 4, 1), Dimensions(0, 0, 0, 0))
         scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
@@ -95,7 +97,9 @@ def good_params(name: str) -> Structure:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(224, np.int8)] * scratch
+    return [np.ones(16, np.int8) for _ in range(3 if name in (*PAIRS, "tern_add_linear") else 2)] + [
+        np.ones(224, np.int8)
+    ] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -191,6 +195,11 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((PAIRS[:3], field, value, ERROR_PARAMETER)
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
+      for value in values),
+    *((["tern_add_linear"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_add_linear"], field, value, ERROR_PARAMETER)
+      for field, values in {"multiplier[0]": (2**23, -(2**23)), "multiplier[1]": (LARGE, -LARGE), "shift": (15, 32),
+                            "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
     *((["tern_copy_ref"], f"shape[{i}]", value, ERROR_SHAPE) for i in range(6) for value in (0, -1, LARGE)),
     *((["tern_copy_ref"], "element_bytes", value, ERROR_PARAMETER) for value in (0, -1, 9)),
