@@ -71,10 +71,9 @@ static void gather(const tern_conv2d_columns_params *params, const uint8_t *inpu
     const int32_t reach_x = (window->width - 1) * window->dilation_width;
     if (top >= 0 && top + reach_y < params->input.height && left >= 0 &&
         left + reach_x < params->input.width && window->dilation_width == 1) {
-        const uint8_t *from = input + (top * line + left * channels);
-        for (int32_t ky = window->height; ky > 0; ky--) {
-            to = copy_bytes(to, from, window->width * channels);
-            from += window->dilation_height * line;
+        for (int32_t ky = 0; ky < window->height; ky++) {
+            const int32_t at = top + ky * window->dilation_height;
+            to = copy_bytes(to, input + (at * line + left * channels), window->width * channels);
         }
         return;
     }

@@ -406,6 +406,22 @@ static tern_status call_add(bool hostile) {
     return (one_in(2) ? tern_add_ref : tern_sub_ref)(&p, inputs[0], inputs[1], output);
 }
 
+static tern_status call_add_linear(bool hostile) {
+    tern_add_linear_params p = {
+        between(1, 40),
+        {between(1 - (1 << 23), (1 << 23) - 1), between(1 - (1 << 23), (1 << 23) - 1)},
+        between(-INT32_MAX, INT32_MAX),
+        between(16, 31),
+        0,
+        0};
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *inputs[2] = {block(p.size), block(p.size)};
+    int8_t *output = block(p.size);
+    if (hostile)
+        spoil_value(p.multiplier, 6);
+    return tern_add_linear(&p, inputs[0], inputs[1], output);
+}
+
 static tern_status call_mul(bool hostile) {
     tern_mul_params p = {{between(1, 4), between(1, 4), between(1, 4), between(1, 9)},
                          {{0, 0, 0, 0}, {0, 0, 0, 0}},
@@ -635,6 +651,7 @@ static call *const calls[] = {call_conv2d,
                               call_pool,
                               call_mean,
                               call_add,
+                              call_add_linear,
                               call_softmax,
                               call_copy,
                               call_pad,

@@ -33,18 +33,25 @@ def check(
     np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("seed", range(40))
+def quantisation(low: float, high: float) -> tuple[float, int]:
+    scale = (max(high, 0.0) - min(low, 0.0)) / 255
+    return scale, int(np.clip(round(-128 - min(low, 0.0) / scale), -128, 127))
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_all_pairs_of_random_quantisations(seed: int) -> None:
+    """Two ranges, and of what their sums or differences reach a part, with a fused ReLU or without."""
     rng = np.random.default_rng(seed)
-    first, second = np.exp(rng.normal(-3, 0.7, 2)).tolist()
-    drawn = [int(rng.choice([-128, 0, 127, rng.integers(-128, 128)])) for _ in range(3)]
-    clamp = (max(-128, drawn[2]), 127) if rng.random() < 0.3 else (-128, int(rng.choice([127, 100])))
-    check(
-        (first, second, max(first, second) * rng.uniform(0.5, 2)),
-        (drawn[0], drawn[1], drawn[2]),
-        int(rng.choice([1, -1])),
-        clamp,
-    )
+    ranges = np.exp(rng.normal(0, 0.7, (2, 2))) * [-1, 1]
+    ranges[rng.random(2) < 0.5, 0] = 0
+    sign = int(rng.choice([1, -1]))
+    reached = (ranges[0] + (ranges[1] if sign > 0 else -ranges[1, ::-1])) * rng.uniform(0.45, 1)
+    fused = rng.random() < 0.4
+    if fused:
+        reached = np.array([0, max(reached[1], 0.5)])
+    quantisations = [quantisation(*each.tolist()) for each in (*ranges, reached)]
+    scales, zero_points = zip(*quantisations, strict=True)
+    check(scales, zero_points, sign, (zero_points[2] if fused else -128, int(rng.choice([127, 100]))))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -61,6 +68,17 @@ def test_any_size_and_address(size: int, offset: int) -> None:
     actual = outputs(first, second, (2**21, -(2**20)), 2**19, 21, -128, 127)
     total = first.astype(int) * 2**21 - second.astype(int) * 2**20 + 2**19
     np.testing.assert_array_equal(actual, np.clip(total >> 21, -128, 127))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("size", [1, 6, 64])
+def test_in_place(place: int, size: int) -> None:
+    rng = np.random.default_rng(size)
+    buffers = [random_int8(rng, size) for _ in range(2)]
+    expected = outputs(buffers[0], buffers[1], (2**21, 2**21), 2**20, 22, -128, 127)
+    params = make(AddLinearParams, size, Pair(2**21, 2**21), 2**20, 22, -128, 127)
+    assert tern_c.status_of("tern_add_linear", params, *buffers, buffers[place]) == tern_c.OK
+    np.testing.assert_array_equal(buffers[place], expected)
 
 
 def test_scales_too_far_apart_are_left_to_the_reference() -> None:
