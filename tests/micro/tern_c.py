@@ -138,6 +138,13 @@ class MeanParams(Structure):
     ]
 
 
+class MeanWordsParams(Structure):
+    _fields_ = [
+        (name, c_int32)
+        for name in ("outer", "count", "inner", "input_zero_point", "output_zero_point", "multiplier", "shift")
+    ]
+
+
 class AddParams(Structure):
     _fields_ = [
         ("shape", Dimensions),
@@ -260,7 +267,10 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
+    "tern_max_pool2d_words": Pool2dParams,
+    "tern_average_pool2d_words": Pool2dParams,
     "tern_mean_ref": MeanParams,
+    "tern_mean_words": MeanWordsParams,
     "tern_add_ref": AddParams,
     "tern_add_linear": AddLinearParams,
     "tern_sub_ref": AddParams,

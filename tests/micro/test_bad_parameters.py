@@ -60,6 +60,8 @@ def good_params(name: str) -> Structure:
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
         return make(kind, **image, minimum=-128, maximum=127)
+    if kind is tern_c.MeanWordsParams:
+        return make(kind, 1, 2, 8, multiplier=2**30, shift=-1)
     if kind is tern_c.MeanParams:
         return make(kind, shape=dimensions(2, 2, 4), multiplier=2**30, shift=1)
     if kind is tern_c.AddLinearParams:
@@ -196,6 +198,13 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
+    *((["tern_mean_words"], path, value, ERROR_SHAPE)
+      for path in ("outer", "count", "inner") for value in (0, -1, LARGE)),
+    (["tern_mean_words"], "count", LARGE // 512 + 1, ERROR_SHAPE),
+    *((["tern_mean_words"], field, value, ERROR_PARAMETER)
+      for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
+                            "shift": (-32, 0)}.items() for value in values),
+    (["tern_max_pool2d_words", "tern_average_pool2d_words"], "window.height", 257, ERROR_SHAPE),
     *((["tern_add_linear"], "size", value, ERROR_SHAPE) for value in (0, -1)),
     *((["tern_add_linear"], field, value, ERROR_PARAMETER)
       for field, values in {"multiplier[0]": (2**23, -(2**23)), "multiplier[1]": (LARGE, -LARGE), "shift": (15, 32),
