@@ -235,6 +235,17 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
 
 #endif
 
+/* x within int8. */
+static inline int32_t tern_saturated(int32_t x) {
+#if defined(__ARM_FEATURE_SAT) && !defined(TERN_PORTABLE)
+    int32_t result;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+    return result;
+#else
+    return (int8_t)x == x ? x : x >> 31 ^ INT8_MAX;
+#endif
+}
+
 /* x / 2, rounded down, and within int8. */
 static inline int32_t tern_saturated_half(int32_t x) {
 #if defined(__ARM_FEATURE_SAT) && !defined(TERN_PORTABLE)
