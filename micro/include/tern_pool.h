@@ -20,7 +20,7 @@ typedef struct {
 tern_status tern_max_pool2d_ref(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
 tern_status tern_average_pool2d_ref(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
 
-/* The same, four channels at a time. */
+/* The same for at least four channels, four at a time, and windows of up to 256 positions. */
 tern_status tern_max_pool2d_words(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
 tern_status tern_average_pool2d_words(const tern_pool2d_params *params, const int8_t *input, int8_t *output);
 
@@ -40,7 +40,7 @@ tern_status tern_mean_ref(const tern_mean_params *params, const int8_t *input, i
  * `count` rows of `inner` values, which become one row. Parameters and places as of MEAN, for multipliers that make sums
  * smaller. */
 typedef struct {
-    int32_t outer, count, inner;
+    int32_t outer, count, inner; /* inner >= 4 */
     int32_t input_zero_point, output_zero_point;
     int32_t multiplier, shift; /* shift in [-31, -1] */
 } tern_mean_words_params;

@@ -14,45 +14,64 @@ typedef struct {
     uint32_t minimum, maximum; /* four times the same byte */
 } finish;
 
-/* Of the channels from `values` on: four, or as many as `channels` says. */
-typedef uint32_t reduction(const int8_t *values, const view *in, int32_t channels, const finish *by);
+/* How many channels are done at once: two words on addresses where words may be, else four. */
+enum { TWO_WORDS = 8 };
+
+/* Of `channels` channels from `values` on, to one word or two. */
+typedef void reduction(uint32_t *words, const int8_t *values, const view *in, int32_t channels,
+                       const finish *by);
 
 static inline uint32_t load(const int8_t *from, int32_t channels) {
-    return channels == TERN_WORD ? tern_load_word(from) : tern_load_bytes(from, channels);
+    return channels == TWO_WORDS ? tern_load_word(from) : tern_load_any_word(from);
 }
 
-static inline __attribute__((always_inline)) uint32_t maximum_of(const int8_t *values, const view *in,
-                                                                 int32_t channels, const finish *by) {
+static inline __attribute__((always_inline)) void
+maximum_of(uint32_t *words, const int8_t *values, const view *in, int32_t channels, const finish *by) {
     (void)by;
-    uint32_t maximum = tern_word_of(INT8_MIN);
+    uint32_t first = tern_word_of(INT8_MIN), second = first;
     const int32_t step = in->channels, back = in->row_step - in->width * step;
-    for (int32_t y = in->height; y > 0; y--) {
-        for (int32_t x = in->width; x > 0; x--) {
-            maximum = tern_maximum_of_bytes(maximum, load(values, channels));
+    int32_t y = in->height;
+    do {
+        int32_t x = in->width;
+        do {
+            first = tern_maximum_of_bytes(first, load(values, channels));
+            if (channels == TWO_WORDS)
+                second = tern_maximum_of_bytes(second, tern_load_word(values + TERN_WORD));
             values += step;
-        }
+        } while (--x > 0);
         values += back;
-    }
-    return maximum;
+    } while (--y > 0);
+    words[0] = first;
+    words[1] = second;
 }
 
 static inline uint32_t divide(int32_t sum, const finish *by) {
     return (uint32_t)sum * by->reciprocal + by->offset;
 }
 
-static inline __attribute__((always_inline)) uint32_t average_of(const int8_t *values, const view *in,
-                                                                 int32_t channels, const finish *by) {
-    tern_byte_sums sums = {0, 0};
-    const int32_t step = in->channels, back = in->row_step - in->width * step;
-    for (int32_t y = in->height; y > 0; y--) {
-        for (int32_t x = in->width; x > 0; x--) {
-            tern_add_bytes(&sums, load(values, channels));
-            values += step;
-        }
-        values += back;
-    }
+static inline uint32_t average(tern_byte_sums sums, const finish *by) {
     return tern_top_bytes(divide(tern_low_sum(sums.even), by), divide(tern_low_sum(sums.odd), by),
                           divide(tern_high_sum(sums.even), by), divide(tern_high_sum(sums.odd), by));
+}
+
+static inline __attribute__((always_inline)) void
+average_of(uint32_t *words, const int8_t *values, const view *in, int32_t channels, const finish *by) {
+    tern_byte_sums first = {0, 0}, second = {0, 0};
+    const int32_t step = in->channels, back = in->row_step - in->width * step;
+    int32_t y = in->height;
+    do {
+        int32_t x = in->width;
+        do {
+            tern_add_bytes(&first, load(values, channels));
+            if (channels == TWO_WORDS)
+                tern_add_bytes(&second, tern_load_word(values + TERN_WORD));
+            values += step;
+        } while (--x > 0);
+        values += back;
+    } while (--y > 0);
+    words[0] = average(first, by);
+    if (channels == TWO_WORDS)
+        words[1] = average(second, by);
 }
 
 /* The reciprocal is 2^24 / count and up to 1 more, never equal: halves go away from zero, as they shall, and of up to
@@ -78,7 +97,7 @@ static inline __attribute__((always_inline)) tern_status pool2d(const tern_pool2
     if (status != TERN_OK)
         return status;
     const tern_window *window = &params->window;
-    if (window->height * window->width > TERN_BYTE_SUMS_WORDS)
+    if (window->height * window->width > TERN_BYTE_SUMS_WORDS || params->input.channels < TERN_WORD)
         return TERN_ERROR_SHAPE;
     const int32_t channels = params->input.channels;
     const int32_t row_step = params->input.width * channels;
@@ -99,15 +118,20 @@ static inline __attribute__((always_inline)) tern_status pool2d(const tern_pool2
                 input + ((top + rows.begin) * row_step + (left + columns.begin) * channels);
             const view in = {values, rows.end - rows.begin, columns.end - columns.begin, row_step, channels};
             set_count(&by, (uint32_t)(in.height * in.width));
+            uint32_t words[2];
             int32_t rest = channels;
-            for (; by_words && rest >= TERN_WORD; rest -= TERN_WORD) {
-                tern_store_word(output, clamp(reduce(values, &in, TERN_WORD, &by), &by));
-                values += TERN_WORD;
-                output += TERN_WORD;
+            for (; by_words && rest >= TWO_WORDS; rest -= TWO_WORDS) {
+                reduce(words, values, &in, TWO_WORDS, &by);
+                tern_store_word(output, clamp(words[0], &by));
+                tern_store_word(output + TERN_WORD, clamp(words[1], &by));
+                values += TWO_WORDS;
+                output += TWO_WORDS;
             }
             while (rest > 0) {
-                const int32_t bytes = rest < TERN_WORD ? rest : TERN_WORD - 1;
-                tern_store_bytes(output, clamp(reduce(values, &in, bytes, &by), &by), bytes);
+                /* the last word begins with channels that are done, and perhaps overwritten: they are not stored */
+                const int32_t bytes = rest < TERN_WORD ? rest : TERN_WORD;
+                reduce(words, values + bytes - TERN_WORD, &in, TERN_WORD, &by);
+                tern_store_upper_bytes(output, clamp(words[0], &by), bytes);
                 values += bytes;
                 output += bytes;
                 rest -= bytes;

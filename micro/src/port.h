@@ -107,10 +107,10 @@ static inline uint32_t tern_saturated_bytes(int32_t x0, int32_t x1, int32_t x2, 
 
 /* Of int8 in the bytes of two words. */
 static inline uint32_t tern_maximum_of_bytes(uint32_t x, uint32_t y) {
-    uint32_t result;
-    __asm__("ssub8 %0, %1, %2\n" /* leaves what is not negative in flags that sel reads */
-            "sel %0, %1, %2"
-            : "=&r"(result)
+    uint32_t result, difference;
+    __asm__("ssub8 %1, %2, %3\n" /* leaves what is not negative in flags that sel reads */
+            "sel %0, %2, %3"
+            : "=r"(result), "=&r"(difference)
             : "r"(x), "r"(y));
     return result;
 }

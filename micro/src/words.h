@@ -32,15 +32,17 @@ static inline void tern_store_word(int8_t *to, uint32_t word) {
 #endif
 }
 
-/* `count` bytes, up to four, from any address; the rest of the word is 0. */
-static inline uint32_t tern_load_bytes(const int8_t *from, int32_t count) {
-    uint32_t word = 0;
-    for (int32_t i = count - 1; i >= 0; i--)
-        word = word << 8 | (uint8_t)from[i];
-    return word;
+/* From any address. */
+static inline uint32_t tern_load_any_word(const int8_t *from) {
+    if (tern_are_words(from, 0))
+        return tern_load_word(from);
+    const uint8_t *bytes = (const uint8_t *)from;
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-static inline void tern_store_bytes(int8_t *to, uint32_t word, int32_t count) {
+/* The `count` upper bytes of a word. */
+static inline void tern_store_upper_bytes(int8_t *to, uint32_t word, int32_t count) {
+    word >>= 8 * (TERN_WORD - count);
     for (int32_t i = 0; i < count; i++) {
         to[i] = (int8_t)(uint8_t)word;
         word >>= 8;

@@ -200,6 +200,7 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
       for value in values),
     *((["tern_mean_words"], path, value, ERROR_SHAPE)
       for path in ("outer", "count", "inner") for value in (0, -1, LARGE)),
+    (["tern_mean_words"], "inner", 3, ERROR_SHAPE),
     (["tern_mean_words"], "count", LARGE // 512 + 1, ERROR_SHAPE),
     *((["tern_mean_words"], field, value, ERROR_PARAMETER)
       for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),

@@ -46,7 +46,7 @@ def unpadded_window(rng: np.random.Generator, size: tuple[int, int], dilated: bo
 @pytest.mark.parametrize("name", ["max", "average"])
 def test_pool(name: str, kernel: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 12))
+    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(4, 22))
     window = unpadded_window(rng, image.shape[:2], dilated=False)
     shape = (*window.output, image.shape[2])
     params = make(

@@ -33,7 +33,7 @@ def check_pool(name: str, image: np.ndarray, window: Window, minimum: int = -128
         maximum=maximum,
     )
     expected = POOLS[name](image, window, minimum, maximum)
-    for kernel in ("ref", "words"):
+    for kernel in ("ref", "words") if image.shape[2] >= 4 else ("ref",):
         output = tern_c.call(f"tern_{name}_pool2d_{kernel}", params, image, output=expected.shape)
         np.testing.assert_array_equal(output, expected)
 
@@ -42,7 +42,7 @@ def check_pool(name: str, image: np.ndarray, window: Window, minimum: int = -128
 @pytest.mark.parametrize("name", POOLS)
 def test_pool_of_any_geometry(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 12))
+    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 22))
     limits = sorted(rng.integers(-128, 128, 2).tolist()) if seed % 3 == 0 else (-128, 127)
     check_pool(name, image, random_window(rng, image.shape[:2], dilated=False), *limits)
 
@@ -50,7 +50,7 @@ def test_pool_of_any_geometry(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", POOLS)
 @pytest.mark.parametrize("value", [-128, -1, 0, 1, 127])
 def test_pool_of_one_value(name: str, value: int) -> None:
-    check_pool(name, np.full((5, 4, 2), value, np.int8), same_window((5, 4), (3, 3), (2, 2)))
+    check_pool(name, np.full((5, 4, 6), value, np.int8), same_window((5, 4), (3, 3), (2, 2)))
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 9, 64, 181, 182, 255, 256])
@@ -104,7 +104,7 @@ def test_mean_over_any_dimensions(seed: int) -> None:
 def test_mean_by_words(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.choice([2, 3, 49, 64, 255, 256, 257, 600]))
-    x = random_int8(rng, rng.integers(1, 4), count, rng.integers(1, 12))
+    x = random_int8(rng, rng.integers(1, 4), count, rng.integers(4, 15))
     if seed % 5 == 0:
         x[:] = rng.choice([-128, 127])
     zero_points = tuple(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))], 2).tolist())
