@@ -30,6 +30,18 @@ tern_status tern_sub_ref(const tern_add_params *params, const int8_t *input0, co
 tern_status tern_squared_difference_ref(const tern_add_params *params, const int8_t *input0,
                                         const int8_t *input1, int8_t *output);
 
+/* ADD or SUB of two tensors of one shape, for quantisations whose arithmetic is, for all int8 a and b,
+ * clamp((a * multiplier[0] + b * multiplier[1] + offset) >> shift). */
+typedef struct {
+    int32_t size;                  /* elements of each tensor */
+    int32_t multiplier[2], offset; /* |multiplier| < 2^23; the sum fits an int32 */
+    int32_t shift;                 /* in [16, 31] */
+    int32_t minimum, maximum;
+} tern_add_linear_params;
+
+tern_status tern_add_linear(const tern_add_linear_params *params, const int8_t *input0, const int8_t *input1,
+                            int8_t *output);
+
 /* MUL, broadcast as ADD is. */
 typedef struct {
     int32_t shape[TERN_MAX_RANK];      /* of the output */

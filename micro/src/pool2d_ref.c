@@ -1,31 +1,6 @@
 #include "tern_fixed_point.h"
 #include "tern_internal.h"
 
-/* Origins ascend, so all windows overlap the input when the first and the last do. */
-static bool all_overlap(int32_t size, int32_t output, int32_t kernel, int32_t stride, int32_t pad) {
-    return pad < kernel && (output - 1) * stride - pad < size;
-}
-
-static tern_status check(const tern_pool2d_params *params, const int8_t *input, const int8_t *output) {
-    if (params == NULL || input == NULL || output == NULL)
-        return TERN_ERROR_NULL;
-    const tern_window *window = &params->window;
-    const tern_status status = tern_check_window(window, params->input, params->output);
-    if (status != TERN_OK)
-        return status;
-    if (params->input.channels != params->output.channels ||
-        !all_overlap(params->input.height, params->output.height, window->height, window->stride_height,
-                     window->pad_top) ||
-        !all_overlap(params->input.width, params->output.width, window->width, window->stride_width,
-                     window->pad_left) ||
-        tern_size(window->height, window->width, -INT8_MIN) == 0) /* the sum of a window fits */
-        return TERN_ERROR_SHAPE;
-    if (window->dilation_height != 1 || window->dilation_width != 1 ||
-        !tern_is_clamp(params->minimum, params->maximum))
-        return TERN_ERROR_PARAMETER;
-    return TERN_OK;
-}
-
 /* What one channel of one window holds: `values` points at the first, rows are `row_step` apart. */
 typedef struct {
     const int8_t *values;
@@ -57,7 +32,7 @@ static int32_t average_of(view in) {
 
 static tern_status pool2d(const tern_pool2d_params *params, const int8_t *input, int8_t *output,
                           reduction *reduce) {
-    const tern_status status = check(params, input, output);
+    const tern_status status = tern_check_pool2d(params, input, output);
     if (status != TERN_OK)
         return status;
     const tern_window *window = &params->window;

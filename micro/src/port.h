@@ -24,6 +24,13 @@ static inline int32_t tern_signed_byte(const tern_word *word, int32_t number) {
 #define TERN_PORT_MVE 1
 #endif
 
+/* Whether the core loads and stores words at any address. */
+#if defined(__ARM_FEATURE_UNALIGNED) || !(defined(__arm__) || defined(__riscv))
+#define TERN_PORT_UNALIGNED 1
+#else
+#define TERN_PORT_UNALIGNED 0
+#endif
+
 /* The packed 16-bit halves of a word, and the multiplications of two of them. */
 static inline int32_t tern_low(uint32_t x) {
     return (int16_t)x;
@@ -53,6 +60,9 @@ TERN_PORT_MULTIPLY_ADD(tern_low_times_high, "smlabt")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_low, "smlatb")
 TERN_PORT_MULTIPLY_ADD(tern_high_times_high, "smlatt")
 TERN_PORT_MULTIPLY_ADD(tern_halves_times_halves, "smlad")
+/* of the first operand's all 32 bits; the product's upper 32 of 48 */
+TERN_PORT_MULTIPLY_ADD(tern_wide_times_low, "smlawb")
+TERN_PORT_MULTIPLY_ADD(tern_wide_times_high, "smlawt")
 #undef TERN_PORT_MULTIPLY_ADD
 
 /* a * b / 2^32, rounded to the nearest, halves up. */
@@ -82,7 +92,107 @@ static inline uint32_t tern_odd_signed_bytes(uint32_t x) {
     return result;
 }
 
+/* Bytes 0 and 2 of a word, and bytes 1 and 3, each in the upper half of 16 bits. */
+static inline uint32_t tern_even_bytes_above(uint32_t x) {
+    uint32_t result;
+    __asm__("and %0, %1, %2, lsl #8" : "=r"(result) : "r"(0xff00ff00), "r"(x));
+    return result;
+}
+
+static inline uint32_t tern_odd_bytes_above(uint32_t x) {
+    return x & 0xff00ff00;
+}
+
+/* Four numbers of 16 bits, brought within int8, as the bytes of a word. */
+static inline uint32_t tern_saturated_bytes(int32_t x0, int32_t x1, int32_t x2, int32_t x3) {
+    uint32_t even, odd;
+    __asm__("pkhbt %0, %1, %2, lsl #16\n"
+            "ssat16 %0, #8, %0\n"
+            "uxtb16 %0, %0"
+            : "=&r"(even)
+            : "r"(x0), "r"(x2));
+    __asm__("pkhbt %0, %1, %2, lsl #16\n"
+            "ssat16 %0, #8, %0"
+            : "=&r"(odd)
+            : "r"(x1), "r"(x3));
+    return even | tern_even_bytes_above(odd);
+}
+
+/* Of int8 in the bytes of two words. */
+static inline uint32_t tern_maximum_of_bytes(uint32_t x, uint32_t y) {
+    uint32_t result, difference;
+    __asm__("ssub8 %1, %2, %3\n" /* leaves what is not negative in flags that sel reads */
+            "sel %0, %2, %3"
+            : "=r"(result), "=&r"(difference)
+            : "r"(x), "r"(y));
+    return result;
+}
+
+/* Adds bytes 0 and 2 of a word, or bytes 1 and 3, to the halves of sums. */
+static inline uint32_t tern_add_even_bytes(uint32_t sums, uint32_t x) {
+    __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(x));
+    return sums;
+}
+
+static inline uint32_t tern_add_odd_bytes(uint32_t sums, uint32_t x) {
+    __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(x));
+    return sums;
+}
+
+#define TERN_PORT_SUM_BIAS 0
+
+static inline int32_t tern_low_sum(uint32_t sums) {
+    return tern_low(sums);
+}
+
+static inline int32_t tern_high_sum(uint32_t sums) {
+    return tern_high(sums);
+}
+
+/* The top bytes of four numbers. */
+static inline uint32_t tern_top_bytes(uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
+    uint32_t even, odd;
+    __asm__("pkhtb %0, %1, %2, asr #16\n"
+            "uxtb16 %0, %0, ror #8"
+            : "=r"(even)
+            : "r"(x2), "r"(x0));
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(odd) : "r"(x3), "r"(x1));
+    return even | tern_odd_bytes_above(odd);
+}
+
 #else
+
+static inline uint32_t tern_maximum_of_bytes(uint32_t x, uint32_t y) {
+    const uint32_t top = 0x80808080, differ = x ^ y;
+    const uint32_t low =
+        (x | top) - (y & ~top); /* no borrow leaves a byte; bit 7: the lower 7 bits of x are not less */
+    const uint32_t not_less = ((y & ~x) | (low & ~differ)) & top; /* a sign in y alone, or equal signs */
+    const uint32_t mask = (not_less - (not_less >> 7)) | not_less;
+    return y ^ (differ & mask);
+}
+
+/* Bytes are made unsigned. */
+#define TERN_PORT_SUM_BIAS 128
+
+static inline uint32_t tern_add_even_bytes(uint32_t sums, uint32_t x) {
+    return sums + ((x ^ 0x80808080) & 0xff00ff);
+}
+
+static inline uint32_t tern_add_odd_bytes(uint32_t sums, uint32_t x) {
+    return sums + ((x ^ 0x80808080) >> 8 & 0xff00ff);
+}
+
+static inline int32_t tern_low_sum(uint32_t sums) {
+    return (int32_t)(sums & 0xffff);
+}
+
+static inline int32_t tern_high_sum(uint32_t sums) {
+    return (int32_t)(sums >> 16);
+}
+
+static inline uint32_t tern_top_bytes(uint32_t x0, uint32_t x1, uint32_t x2, uint32_t x3) {
+    return x0 >> 24 | x1 >> 24 << 8 | x2 >> 24 << 16 | x3 >> 24 << 24;
+}
 
 static inline int32_t tern_low_times_low(uint32_t x, uint32_t y, int32_t sum) {
     return sum + tern_low(x) * tern_low(y);
@@ -176,6 +286,17 @@ static inline int32_t tern_highest_bit(uint32_t x) {
         }
     }
     return bit;
+#endif
+}
+
+/* x within int8. */
+static inline int32_t tern_saturated(int32_t x) {
+#if defined(__ARM_FEATURE_SAT) && !defined(TERN_PORTABLE)
+    int32_t result;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+    return result;
+#else
+    return (int8_t)x == x ? x : x >> 31 ^ INT8_MAX;
 #endif
 }
 

@@ -41,6 +41,8 @@ static inline bool tern_is_shape(tern_shape shape) {
 /* Also bounds all that the geometry computes, so that nothing below overflows. */
 tern_status tern_check_window(const tern_window *window, tern_shape input, tern_shape output);
 
+tern_status tern_check_pool2d(const tern_pool2d_params *params, const int8_t *input, const int8_t *output);
+
 /* ---- the geometry of a window, for one dimension ---- */
 
 /* Those taps of a kernel, `begin` to before `end`, that fall on the input. */

@@ -20,3 +20,28 @@ tern_status tern_check_window(const tern_window *window, tern_shape input, tern_
         return TERN_ERROR_SHAPE;
     return TERN_OK;
 }
+
+/* Origins ascend, so all windows overlap the input when the first and the last do. */
+static bool all_overlap(int32_t size, int32_t output, int32_t kernel, int32_t stride, int32_t pad) {
+    return pad < kernel && (output - 1) * stride - pad < size;
+}
+
+tern_status tern_check_pool2d(const tern_pool2d_params *params, const int8_t *input, const int8_t *output) {
+    if (params == NULL || input == NULL || output == NULL)
+        return TERN_ERROR_NULL;
+    const tern_window *window = &params->window;
+    const tern_status status = tern_check_window(window, params->input, params->output);
+    if (status != TERN_OK)
+        return status;
+    if (params->input.channels != params->output.channels ||
+        !all_overlap(params->input.height, params->output.height, window->height, window->stride_height,
+                     window->pad_top) ||
+        !all_overlap(params->input.width, params->output.width, window->width, window->stride_width,
+                     window->pad_left) ||
+        tern_size(window->height, window->width, -INT8_MIN) == 0) /* the sum of a window fits */
+        return TERN_ERROR_SHAPE;
+    if (window->dilation_height != 1 || window->dilation_width != 1 ||
+        !tern_is_clamp(params->minimum, params->maximum))
+        return TERN_ERROR_PARAMETER;
+    return TERN_OK;
+}

@@ -525,6 +525,7 @@ static tern_status call_fully_connected_int8(bool hostile) {
         spoil_value(&p.requantization.zero_point, 3);
     return tern_fully_connected_int8(&p, input, output, scratch);
 }
+typedef tern_status pool(const tern_pool2d_params *, const int8_t *, int8_t *);
 
 static tern_status call_pool(bool hostile) {
     tern_pool2d_params p = {random_shape(), random_shape(), random_window(), 0, 0};
@@ -539,7 +540,22 @@ static tern_status call_pool(bool hostile) {
     int8_t *output = block(volume(p.output));
     if (hostile)
         spoil_window(&p.input.height, &p.window.stride_height);
-    return (one_in(2) ? tern_max_pool2d_ref : tern_average_pool2d_ref)(&p, input, output);
+    static pool *const pools[] = {tern_max_pool2d_ref, tern_average_pool2d_ref, tern_max_pool2d_words,
+                                  tern_average_pool2d_words};
+    return pools[between(0, 3)](&p, input, output);
+}
+
+static tern_status call_mean_words(bool hostile) {
+    tern_mean_words_params p = {between(1, 4),      between(1, 300),    between(1, 9),
+                                between(-128, 127), between(-128, 127), between(0, INT32_MAX),
+                                between(-31, -1)};
+    const int8_t *input = block((int64_t)p.outer * p.count * p.inner);
+    int8_t *output = block((int64_t)p.outer * p.inner);
+    if (hostile && one_in(2))
+        spoil_size(&p.outer, 3);
+    else if (hostile)
+        spoil_value(&p.input_zero_point, 4);
+    return tern_mean_words(&p, input, output);
 }
 
 static tern_status call_mean(bool hostile) {
@@ -602,6 +618,22 @@ static tern_status call_add(bool hostile) {
     if (one_in(3))
         return tern_squared_difference_ref(&p, inputs[0], inputs[1], output);
     return (one_in(2) ? tern_add_ref : tern_sub_ref)(&p, inputs[0], inputs[1], output);
+}
+
+static tern_status call_add_linear(bool hostile) {
+    tern_add_linear_params p = {
+        between(1, 40),
+        {between(1 - (1 << 23), (1 << 23) - 1), between(1 - (1 << 23), (1 << 23) - 1)},
+        between(-INT32_MAX, INT32_MAX),
+        between(16, 31),
+        0,
+        0};
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *inputs[2] = {block(p.size), block(p.size)};
+    int8_t *output = block(p.size);
+    if (hostile)
+        spoil_value(p.multiplier, 6);
+    return tern_add_linear(&p, inputs[0], inputs[1], output);
 }
 
 static tern_status call_mul(bool hostile) {
@@ -838,7 +870,9 @@ static call *const calls[] = {call_conv2d,
                               call_fully_connected_vectors,
                               call_pool,
                               call_mean,
+                              call_mean_words,
                               call_add,
+                              call_add_linear,
                               call_softmax,
                               call_copy,
                               call_pad,

@@ -172,13 +172,14 @@ def add(
     left_shift: int = 20,
     minimum: int = -128,
     maximum: int = 127,
+    sign: int = 1,
 ) -> np.ndarray:
-    """ADD with broadcasting; `scales` are (multiplier, shift) of both inputs and of the output."""
+    """ADD with broadcasting, of a sign of -1 SUB; `scales` are (multiplier, shift) of both inputs and of the output."""
     terms = [
         scale((x.astype(np.int64) - zero_point) << left_shift, *factor)
         for x, zero_point, factor in zip(inputs, zero_points[:2], scales[:2], strict=True)
     ]
-    output = scale(terms[0] + terms[1], *scales[2]) + zero_points[2]
+    output = scale(terms[0] + sign * terms[1], *scales[2]) + zero_points[2]
     return np.clip(output, minimum, maximum).astype(np.int8)
 
 

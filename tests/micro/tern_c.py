@@ -177,6 +177,13 @@ class MeanParams(Structure):
     ]
 
 
+class MeanWordsParams(Structure):
+    _fields_ = [
+        (name, c_int32)
+        for name in ("outer", "count", "inner", "input_zero_point", "output_zero_point", "multiplier", "shift")
+    ]
+
+
 class AddParams(Structure):
     _fields_ = [
         ("shape", Dimensions),
@@ -187,6 +194,14 @@ class AddParams(Structure):
         *((name, c_int32) for name in ("left_shift", "output_zero_point", "output_multiplier", "output_shift",
                                        "minimum", "maximum")),
     ]  # fmt: skip
+
+
+class AddLinearParams(Structure):
+    _fields_ = [
+        ("size", c_int32),
+        ("multiplier", Pair),
+        *((name, c_int32) for name in ("offset", "shift", "minimum", "maximum")),
+    ]
 
 
 Six = c_int32 * 6
@@ -297,8 +312,12 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,
     "tern_average_pool2d_ref": Pool2dParams,
+    "tern_max_pool2d_words": Pool2dParams,
+    "tern_average_pool2d_words": Pool2dParams,
     "tern_mean_ref": MeanParams,
+    "tern_mean_words": MeanWordsParams,
     "tern_add_ref": AddParams,
+    "tern_add_linear": AddLinearParams,
     "tern_sub_ref": AddParams,
     "tern_squared_difference_ref": AddParams,
     "tern_mul_ref": MulParams,

@@ -72,8 +72,12 @@ def good_params(name: str) -> Structure:
         return make(kind, **image, **weights, requantization=requantization)
     if kind is tern_c.Pool2dParams:
         return make(kind, **image, minimum=-128, maximum=127)
+    if kind is tern_c.MeanWordsParams:
+        return make(kind, 1, 2, 8, multiplier=2**30, shift=-1)
     if kind is tern_c.MeanParams:
         return make(kind, shape=dimensions(2, 2, 4), multiplier=2**30, shift=1)
+    if kind is tern_c.AddLinearParams:
+        return make(kind, 16, Pair(2**22, -(2**22)), 0, 22, -128, 127)
     if kind is tern_c.AddParams:
         strides = (Dimensions * 2)(Dimensions(16, 8, 4, 1), Dimensions(0, 0, 0, 0))
         scale = {"multiplier": Pair(2**30, 2**30), "output_multiplier": 2**30, "output_shift": -18}
@@ -114,7 +118,8 @@ def pointers_for_vectors() -> list[Any]:
 
 def buffers(name: str) -> list[np.ndarray]:
     scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
-    return [np.ones(16, np.int8) for _ in range(3 if name in PAIRS else 2)] + [np.ones(1088, np.int8)] * scratch
+    inputs = 2 if name in (*PAIRS, "tern_add_linear") else 1
+    return [np.ones(16, np.int8) for _ in range(inputs + 1)] + [np.ones(1088, np.int8)] * scratch
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:
@@ -233,6 +238,19 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((PAIRS[:3], field, value, ERROR_PARAMETER)
       for field, values in {"left_shift": (-1, 23), "output_zero_point": (-129, 128), "output_multiplier": (-1,),
                             "output_shift": (1, -32), "minimum": (128, -129), "maximum": (-129, 128)}.items()
+      for value in values),
+    *((["tern_mean_words"], path, value, ERROR_SHAPE)
+      for path in ("outer", "count", "inner") for value in (0, -1, LARGE)),
+    (["tern_mean_words"], "inner", 3, ERROR_SHAPE),
+    (["tern_mean_words"], "count", LARGE // 512 + 1, ERROR_SHAPE),
+    *((["tern_mean_words"], field, value, ERROR_PARAMETER)
+      for field, values in {"input_zero_point": (-129, 128), "output_zero_point": (-129, 128), "multiplier": (-1,),
+                            "shift": (-32, 0)}.items() for value in values),
+    (["tern_max_pool2d_words", "tern_average_pool2d_words"], "window.height", 257, ERROR_SHAPE),
+    *((["tern_add_linear"], "size", value, ERROR_SHAPE) for value in (0, -1)),
+    *((["tern_add_linear"], field, value, ERROR_PARAMETER)
+      for field, values in {"multiplier[0]": (2**23, -(2**23)), "multiplier[1]": (LARGE, -LARGE), "shift": (15, 32),
+                            "minimum": (128, -129), "maximum": (-129, 128)}.items()
       for value in values),
     *((["tern_copy_ref"], f"shape[{i}]", value, ERROR_SHAPE) for i in range(6) for value in (0, -1, LARGE)),
     *((["tern_copy_ref"], "element_bytes", value, ERROR_PARAMETER) for value in (0, -1, 9)),

@@ -42,10 +42,11 @@ def unpadded_window(rng: np.random.Generator, size: tuple[int, int], dilated: bo
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kernel", ["ref", "words"])
 @pytest.mark.parametrize("name", ["max", "average"])
-def test_pool(name: str, seed: int) -> None:
+def test_pool(name: str, kernel: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 6))
+    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(4, 22))
     window = unpadded_window(rng, image.shape[:2], dilated=False)
     shape = (*window.output, image.shape[2])
     params = make(
@@ -56,7 +57,7 @@ def test_pool(name: str, seed: int) -> None:
         minimum=-100,
         maximum=100,
     )
-    check_in_place(f"tern_{name}_pool2d_ref", params, image, place=0, output=shape)
+    check_in_place(f"tern_{name}_pool2d_{kernel}", params, image, place=0, output=shape)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -18,7 +18,7 @@ from numpy_kernels import (
     softmax,
     softmax_scale,
 )
-from tern_c import AddParams, MeanParams, Pair, Pool2dParams, Shape, SoftmaxParams, dimensions, make
+from tern_c import AddParams, MeanParams, MeanWordsParams, Pair, Pool2dParams, Shape, SoftmaxParams, dimensions, make
 
 POOLS = {"max": max_pool2d, "average": average_pool2d}
 
@@ -32,15 +32,17 @@ def check_pool(name: str, image: np.ndarray, window: Window, minimum: int = -128
         minimum=minimum,
         maximum=maximum,
     )
-    output = tern_c.call(f"tern_{name}_pool2d_ref", params, image, output=(*window.output, image.shape[2]))
-    np.testing.assert_array_equal(output, POOLS[name](image, window, minimum, maximum))
+    expected = POOLS[name](image, window, minimum, maximum)
+    for kernel in ("ref", "words") if image.shape[2] >= 4 else ("ref",):
+        output = tern_c.call(f"tern_{name}_pool2d_{kernel}", params, image, output=expected.shape)
+        np.testing.assert_array_equal(output, expected)
 
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("name", POOLS)
 def test_pool_of_any_geometry(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 6))
+    image = random_int8(rng, *rng.integers(1, 9, 2), rng.integers(1, 22))
     limits = sorted(rng.integers(-128, 128, 2).tolist()) if seed % 3 == 0 else (-128, 127)
     check_pool(name, image, random_window(rng, image.shape[:2], dilated=False), *limits)
 
@@ -48,7 +50,17 @@ def test_pool_of_any_geometry(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", POOLS)
 @pytest.mark.parametrize("value", [-128, -1, 0, 1, 127])
 def test_pool_of_one_value(name: str, value: int) -> None:
-    check_pool(name, np.full((5, 4, 2), value, np.int8), same_window((5, 4), (3, 3), (2, 2)))
+    check_pool(name, np.full((5, 4, 6), value, np.int8), same_window((5, 4), (3, 3), (2, 2)))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 9, 64, 181, 182, 255, 256])
+def test_average_of_every_sum(width: int) -> None:
+    """One window of every possible sum, each in a channel of its own."""
+    sums = np.arange(-128 * width, 127 * width + 1)
+    sums = np.pad(sums, (0, -sums.size % 4))
+    places = np.arange(width)[:, None]
+    image = (sums // width + (places < sums % width))[None].astype(np.int8)
+    check_pool("average", image, Window((1, width), output=(1, 1)))
 
 
 def test_average_rounds_halves_away_from_zero() -> None:
@@ -86,6 +98,23 @@ def test_mean_over_any_dimensions(seed: int) -> None:
     )
     expected = mean(x, axes, multiplier, shift, zero_points)
     np.testing.assert_array_equal(tern_c.call("tern_mean_ref", params, x, output=expected.shape), expected)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_mean_by_words(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.choice([2, 3, 49, 64, 255, 256, 257, 600]))
+    x = random_int8(rng, rng.integers(1, 4), count, rng.integers(4, 15))
+    if seed % 5 == 0:
+        x[:] = rng.choice([-128, 127])
+    zero_points = tuple(rng.choice([-128, 127, 0, int(rng.integers(-128, 128))], 2).tolist())
+    multiplier, shift = mean_multiplier(*quantize_multiplier(2.0 ** rng.uniform(-3, 0)), count)
+    params = make(MeanWordsParams, *x.shape, *zero_points, multiplier, shift)
+    expected = mean(x, (1,), multiplier, shift, zero_points)
+    np.testing.assert_array_equal(tern_c.call("tern_mean_words", params, x, output=expected.shape), expected)
+    flat = x.ravel().copy()
+    assert tern_c.status_of("tern_mean_words", params, flat, flat) == tern_c.OK
+    np.testing.assert_array_equal(flat[: expected.size], expected.ravel())
 
 
 def broadcast_strides(shape: tuple[int, ...], output: tuple[int, ...]) -> list[int]:

@@ -8,6 +8,7 @@ from tflite_export import requantization as rq
 from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Field, KernelCall
+from tflite_export.lowering.add_linear import with_linear_sum
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.op_shapes import (
     activation,
@@ -48,7 +49,8 @@ def _operands(op: Op) -> tuple[tuple[Tensor, Tensor], Tensor]:
 def _add_or_sub(op: Op, context: Context) -> list[KernelCall]:
     sources, target = _operands(op)
     multipliers = rq.add_multipliers(sources, target)
-    return _sum(op, multipliers, rq.ADD_LEFT_SHIFT, rq.activation_range(op, target))
+    calls = _sum(op, multipliers, rq.ADD_LEFT_SHIFT, rq.activation_range(op, target))
+    return [with_linear_sum(call) for call in calls]
 
 
 def _squared_difference(op: Op, context: Context) -> list[KernelCall]:

@@ -27,6 +27,12 @@ from tflite_export.lowering.op_shapes import (
     window,
 )
 
+# What `tern_*_words` sum up: channels at a time, and the most values that their sums of 16 bits hold.
+_WORD = 4
+_LARGEST_WINDOW = 256
+# Twice the sum of so many differences of an int8 to a zero point fits an int32.
+_LARGEST_COUNT = (2**31 - 1) // 512
+
 
 def _pool2d(op: Op, context: Context) -> list[KernelCall]:
     source, target = activation(op, 0), result(op)
@@ -37,10 +43,11 @@ def _pool2d(op: Op, context: Context) -> list[KernelCall]:
     minimum, maximum = rq.activation_range(op, target)
     kernel = (positive_option(op, "filter_height"), positive_option(op, "filter_width"))
     geometry = window(op, source, target, *kernel)
+    by_words = image_shape(op, source)["channels"] >= _WORD and math.prod(kernel) <= _LARGEST_WINDOW
     return [
         KernelCall(
             op=op,
-            function="tern_max_pool2d_ref" if op.name == "MAX_POOL_2D" else "tern_average_pool2d_ref",
+            function=f"tern_{op.name.lower().replace('_2d', '2d')}_{'words' if by_words else 'ref'}",
             struct="tern_pool2d_params",
             fields={
                 "input": image_shape(op, source),
@@ -74,6 +81,25 @@ def _reduction(op: Op) -> tuple[Tensor, Tensor, tuple[int, ...], int]:
 def _mean(op: Op, context: Context) -> list[KernelCall]:
     source, target, reduced, count = _reduction(op)
     multiplier, shift = rq.mean_multiplier(source, target, count)
+    words = _blocks(full_rank(op, source), reduced)
+    if words is not None and -31 <= shift <= -1:
+        return [
+            KernelCall(
+                op=op,
+                function="tern_mean_words",
+                struct="tern_mean_words_params",
+                fields={
+                    **words,
+                    "input_zero_point": source.zero_point,
+                    "output_zero_point": target.zero_point,
+                    "multiplier": multiplier,
+                    "shift": shift,
+                },
+                inputs=(source,),
+                output=target,
+                in_place=(0,),
+            )
+        ]
     return [
         KernelCall(
             op=op,
@@ -92,6 +118,19 @@ def _mean(op: Op, context: Context) -> list[KernelCall]:
             in_place=(0,),
         )
     ]
+
+
+def _blocks(shape: tuple[int, ...], reduced: tuple[int, ...]) -> dict[str, int] | None:
+    """`outer`, `count` and `inner` where the dimensions that are reduced lie side by side, before others; else None."""
+    axes = [axis for axis, size in enumerate(shape) if reduced[axis] and size > 1]
+    if not axes:
+        return None
+    first, last = axes[0], axes[-1]
+    count, inner = math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :])
+    between = math.prod(size for axis, size in enumerate(shape[first : last + 1], first) if not reduced[axis])
+    if between != 1 or inner < _WORD or count > _LARGEST_COUNT:
+        return None
+    return {"outer": math.prod(shape[:first]), "count": count, "inner": inner}
 
 
 def _reduce_extreme(op: Op, context: Context) -> list[KernelCall]:
