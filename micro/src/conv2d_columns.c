@@ -15,9 +15,9 @@ static int32_t words_in_row(const tern_conv2d_columns_params *params) {
     return (weights_in_row(params) + 3) / 4;
 }
 
-/* The columns, and behind them the bytes of one: as many on every core. */
+/* The columns, and behind them the bytes of one and what its copy may write beyond: as many on every core. */
 int32_t tern_conv2d_columns_scratch_bytes(const tern_conv2d_columns_params *params) {
-    return words_in_row(params) * 4 * (BLOCK * 2 + 1);
+    return words_in_row(params) * 4 * (BLOCK * 2 + 1) + 4;
 }
 
 static tern_status check(const tern_conv2d_columns_params *params, const int8_t *input, const int8_t *output,

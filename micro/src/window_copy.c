@@ -52,6 +52,44 @@ static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
 
 #endif
 
+/* `lines` runs, `step` bytes from one to the next one; `room` is what the last one may be read of. */
+static void copy_lines(uint8_t *to, const uint8_t *from, int32_t lines, int32_t step, int32_t run,
+                       ptrdiff_t room) {
+#if TERN_PORT_UNALIGNED
+    if (run + TERN_WINDOW_SLACK <= room) {
+        for (; lines > 0; lines--) {
+            const uint8_t *run_from = from;
+            uint8_t *run_to = to;
+            for (int32_t left = run; left > 0; left -= 4) {
+                __builtin_memcpy(run_to, run_from, 4);
+                run_to += 4;
+                run_from += 4;
+            }
+            from += step;
+            to += run;
+        }
+        return;
+    }
+#endif
+    for (; lines > 0; lines--) {
+        to = copy_bytes(to, from, run);
+        from += step;
+    }
+    (void)room;
+}
+
+/* Those taps of a line that fall on the input; without a division where they lie side by side. */
+static tern_taps taps_inside(int32_t left, int32_t dilation, int32_t kernel, int32_t size) {
+    tern_taps taps = {left < 0 ? -left : 0, size - left};
+    if (dilation != 1)
+        taps = tern_taps_inside(left, dilation, kernel, size);
+    taps.begin = taps.begin < kernel ? taps.begin : kernel;
+    taps.end = taps.end < kernel ? taps.end : kernel;
+    if (taps.end < taps.begin)
+        taps.end = taps.begin;
+    return taps;
+}
+
 void tern_copy_window(const tern_window *window, const tern_shape *shape, const uint8_t *input,
                       uint8_t padding, int32_t y, int32_t x, uint8_t *to) {
     const int32_t channels = shape->channels, line = shape->width * channels;
@@ -61,26 +99,26 @@ void tern_copy_window(const tern_window *window, const tern_shape *shape, const 
     const int32_t reach_x = (window->width - 1) * window->dilation_width;
     if (top >= 0 && top + reach_y < shape->height && left >= 0 && left + reach_x < shape->width &&
         window->dilation_width == 1) {
-        for (int32_t ky = 0; ky < window->height; ky++) {
-            const int32_t at = top + ky * window->dilation_height;
-            to = copy_bytes(to, input + (at * line + left * channels), window->width * channels);
-        }
+        const uint8_t *const from = input + (top * line + left * channels);
+        const int32_t step = window->height > 1 ? window->dilation_height * line : 0;
+        copy_lines(to, from, window->height, step, window->width * channels,
+                   input + shape->height * line - from - (window->height - 1) * step);
         return;
     }
-    const tern_taps taps = tern_taps_inside(left, window->dilation_width, window->width, shape->width);
-    const int32_t begin = taps.begin < window->width ? taps.begin : window->width;
-    const int32_t end = taps.end < window->width ? taps.end : window->width;
+    const tern_taps taps = taps_inside(left, window->dilation_width, window->width, shape->width);
+    /* taps side by side are one run */
+    const int32_t runs = window->dilation_width == 1 ? taps.begin + 1 : taps.end;
+    const int32_t run = (window->dilation_width == 1 ? taps.end - taps.begin : 1) * channels;
     for (int32_t ky = 0; ky < window->height; ky++) {
         const int32_t at = top + ky * window->dilation_height;
-        if (at < 0 || at >= shape->height) {
+        if (at < 0 || at >= shape->height || taps.begin == taps.end) {
             to = fill_bytes(to, padding, window->width * channels);
             continue;
         }
-        to = fill_bytes(to, padding, begin * channels);
-        for (int32_t kx = begin; kx < end; kx++)
-            to = copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels),
-                            channels);
-        to = fill_bytes(to, padding, (window->width - end) * channels);
+        to = fill_bytes(to, padding, taps.begin * channels);
+        for (int32_t kx = taps.begin; kx < runs; kx++)
+            to = copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels), run);
+        to = fill_bytes(to, padding, (window->width - taps.end) * channels);
     }
 }
 

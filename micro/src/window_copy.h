@@ -4,6 +4,9 @@
 
 #include "tern_internal.h"
 
+/* What is written behind a copy, at most: it is done by words. */
+enum { TERN_WINDOW_SLACK = 3 };
+
 /* Of the output position at `y`, `x`; taps beside the input are `padding`. */
 void tern_copy_window(const tern_window *window, const tern_shape *shape, const uint8_t *input,
                       uint8_t padding, int32_t y, int32_t x, uint8_t *to);

@@ -12,7 +12,8 @@ from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, KernelCall
 from tflite_export.lowering.doubled import doubled_bias
 
-# On every core: four columns of int16, and the bytes of one.
+# On every core: four columns of int16, the bytes of one, and what its copy may write beyond.
+_SLACK_BYTES = 4
 _SCRATCH_BYTES_A_WORD = 4 * (4 * 2 + 1)
 
 
@@ -44,6 +45,6 @@ def with_columns(call: KernelCall, weights: Tensor) -> KernelCall | None:
             "bias": bias,
             **{key: requantization[key] for key in ("multiplier", "shift", "zero_point", "minimum", "maximum")},
         },
-        scratch_bytes=padded.shape[1] // 4 * _SCRATCH_BYTES_A_WORD,
+        scratch_bytes=padded.shape[1] // 4 * _SCRATCH_BYTES_A_WORD + _SLACK_BYTES,
         alternatives=(call,),
     )
