@@ -35,9 +35,8 @@ int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connect
 }
 
 static tern_status check(const tern_fully_connected_tables_params *params, const int8_t *input,
-                         const int8_t *output, const void *scratch, const kind *of) {
-    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL ||
-        params->plus == NULL || (of->planes == 2 && params->minus == NULL))
+                         const int8_t *output, const void *scratch) {
+    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL)
         return TERN_ERROR_NULL;
     if ((uintptr_t)scratch % sizeof(uint32_t) != 0)
         return TERN_ERROR_ALIGNMENT;
@@ -77,29 +76,17 @@ static void add_all(const tern_fully_connected_tables_params *params, const int8
         sums[i] -= excess;
 }
 
-static void write_outputs(const tern_fully_connected_tables_params *params, const uint32_t *sums,
-                          int8_t *output, const kind *of) {
-    const tern_floor_requantization by = params->requantization;
-    const int8_t *const plus = params->plus, *const minus = params->minus;
-    const int32_t outputs = params->outputs, plane = sums_of(params);
-    for (int32_t i = 0; i < outputs; i++) {
-        uint32_t sum = (uint32_t)by.bias[i] + (uint32_t)plus[i] * sums[i];
-        if (of->planes == 2)
-            sum += (uint32_t)minus[i] * sums[plane + i];
-        output[i] = tern_floor_requantize(&by, i, sum);
-    }
-}
-
 static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
                                   int8_t *output, void *scratch, const kind *of) {
-    const tern_status status = check(params, input, output, scratch, of);
+    const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;
     tern_word *const tables = scratch;
     uint32_t *const sums = (uint32_t *)scratch + TERN_TABLES * of->bytes / 4;
     for (int32_t row = 0; row < params->rows; row++) {
         add_all(params, input, tables, sums, of);
-        write_outputs(params, sums, output, of);
+        tern_write_floor_outputs(&params->requantization, sums, of->planes == 2 ? sums_of(params) : 0, 0,
+                                 params->outputs, output);
         input += params->inputs;
         output += params->outputs;
     }

@@ -41,11 +41,12 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         The call, or None for weights without zeros, or where no integer scale is proven equal to TFLite's arithmetic.
     """
     assert weights.data is not None
-    requantization = floor_requantization(call.fields, weights.data)
-    if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
-        return None
     one_level = _one_level(levels)
     codes, split = levels.codes, one_level is None
+    plus = levels.plus if one_level is None else one_level
+    requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
+    if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
+        return None
     fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
     if _wants_pairs(context, split, len(codes)):
         layout, struct = "split" if split else "pairs", "pairs"
@@ -63,8 +64,6 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         fields={
             **fields,
             "weights": Constant("weights", packed),
-            "plus": Constant("plus", levels.plus if one_level is None else one_level),
-            "minus": Constant("minus", levels.minus) if one_level is None else None,
             "requantization": requantization,
         },
         weight_format=layout,
@@ -87,8 +86,9 @@ def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
         weights: int8, shape (outputs, inputs).
     """
     assert weights.data is not None
-    requantization = floor_requantization(call.fields, weights.data)
-    inputs = weights.shape[1]
+    outputs, inputs = weights.shape
+    ones = np.ones(outputs, np.int8)
+    requantization = floor_requantization(call.fields, weights.data, ones, 0 * ones)
     if requantization is None or inputs > _MOST_INT8_INPUTS:
         return None
     return dataclasses.replace(
@@ -114,12 +114,16 @@ def _one_level(levels: Levels) -> np.ndarray | None:
     return one.astype(np.int8) if fits.all() else None
 
 
-def floor_requantization(fields: Mapping[str, Any], rows: np.ndarray) -> Mapping[str, Field] | None:
+def floor_requantization(
+    fields: Mapping[str, Any], rows: np.ndarray, plus: np.ndarray, minus: np.ndarray
+) -> Mapping[str, Field] | None:
     """What a fast kernel wants instead of the float64 requantisation, or None where no such scale is proven equal.
 
     Args:
         fields: of the call of a `_ref` kernel: `input_zero_point` and `requantization`.
         rows: the int8 weights, shape (outputs, inputs).
+        plus: what sums count, int8, shape (outputs,).
+        minus: what the other sums count.
     """
     rows = rows.astype(np.int64)
     requantization, zero_point = fields["requantization"], fields["input_zero_point"]
@@ -137,9 +141,10 @@ def floor_requantization(fields: Mapping[str, Any], rows: np.ndarray) -> Mapping
     folded = bias - zero_point * rows.sum(1)
     if scales is None or np.abs(folded).max() >= 2**31:
         return None
+    levels = [plus.view(np.uint8), minus.view(np.uint8)]
+    last = sum(byte.astype(np.uint32) << shift for byte, shift in zip([scales[1], *levels], (0, 8, 16), strict=True))
+    words = np.stack([folded.astype(np.int32).view(np.uint32), scales[0].view(np.uint32), last], axis=1)
     return {
-        "bias": Constant("bias", folded.astype(np.int32)),
-        "multiplier": Constant("multiplier", scales[0]),
-        "shift": Constant("shift", scales[1]),
+        "outputs": Constant("outputs", words.reshape(-1)),
         **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
     }
