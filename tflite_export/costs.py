@@ -16,6 +16,8 @@ from tflite_export.report import LayerReport, Variant
 
 # What packed weights consist of; all other constants are biases and the like.
 WEIGHT_ROLES = ("weights", "channels", "plus", "minus")
+# What holds biases, and how many words each of them stands in.
+_WORDS = {"bias": 1, "outputs": 3}
 
 
 def layer_reports(plan: MemoryPlan) -> tuple[LayerReport, ...]:
@@ -96,7 +98,7 @@ def variants(graph: Graph, calls: Sequence[KernelCall], plan: MemoryPlan) -> tup
     weights = sum(arrays.values())
     constants = [constant for own in distinct_constants(plan.calls) for constant in own]
     in_flash = tensors_in_flash(plan.calls)
-    biases = sum(constant.data.size for constant in constants if constant.role == "bias")
+    biases = sum(constant.data.size // _WORDS[constant.role] for constant in constants if constant.role in _WORDS)
     others = sum(constant.data.nbytes for constant in constants if constant.role not in WEIGHT_ROLES)
     if any(call.scratch_bytes for call in plan.calls):
         plan = plan_memory(graph, [dataclasses.replace(call, scratch_bytes=0) for call in calls])

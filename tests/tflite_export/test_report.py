@@ -122,11 +122,11 @@ def test_a_report_of_another_version(tmp_path: Path) -> None:
 
 def test_layers(report: ExportReport) -> None:
     dense, add, softmax = report.layers
-    assert (dense.weights, dense.weight_count, dense.weight_bytes) == ("ternary", 512, 8 * 16 + 16)
-    assert dense.bits == 8 * 144 / 512
+    assert (dense.weights, dense.weight_count, dense.weight_bytes) == ("pairs", 512, 8 * 16)
+    assert dense.bits == 2
     assert dense.entropy_bits is not None
-    assert 0.9 < dense.entropy_bits < dense.bits
-    assert dense.reason == "ternary: 144 bytes with the levels instead of 512"
+    assert 0.9 < dense.entropy_bits <= dense.bits
+    assert dense.reason == "ternary, two rows a word: 128 bytes instead of 512"
     assert (add.constant_bytes, add.bits, softmax.bits) == (8, None, None)
     assert report.entropy_bytes == dense.entropy_bytes
 
@@ -261,7 +261,7 @@ class TestTerminal:
         console.print(layer_table(report))
         text = console.export_text()
         assert "fully_connected" in text
-        assert "2.25" in text  # bits
+        assert "2.00" in text  # bits
         assert f"arena {report.arena_bytes} bytes" in text
 
 

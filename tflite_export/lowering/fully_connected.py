@@ -38,7 +38,8 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         context: with the core to choose for.
 
     Returns:
-        The call, or None for weights without zeros, or where no integer scale is proven equal to TFLite's arithmetic.
+        The call, or None for weights without zeros, for few weights, or where no integer scale is proven equal to
+        TFLite's arithmetic.
     """
     assert weights.data is not None
     one_level = _one_level(levels)
@@ -57,6 +58,8 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         layout, struct = "split_tables" if split else "tables", "tables"
         packed = (packing.pack_split_tables if split else packing.pack_tables)(codes)
         scratch_bytes = packing.table_scratch_bytes(len(codes), split=split)
+    if packed.nbytes > codes.size:  # a few outputs or inputs, and much that fills them up
+        return None
     return dataclasses.replace(
         call,
         function=f"tern_fully_connected_{layout}",
