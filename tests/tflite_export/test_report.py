@@ -223,7 +223,8 @@ class TestPage:
         ):
             assert f"{value:,}" in text
         for buffer in fields["buffers"]:
-            assert f"{buffer['name']}\n{buffer['size']:,} bytes at {buffer['offset']:,}" in text
+            kind = "" if buffer["kind"] == "tensor" else f" ({buffer['kind']})"
+            assert f"{buffer['name']}{kind}\n{buffer['size']:,} bytes at {buffer['offset']:,}" in text
         for fit in fit_parts(report):
             (row,) = [row for row in page.rows if row and row[0] == f"{fit.part.name} {fit.part.board}"]
             assert row[-1] == fit.verdict
