@@ -46,34 +46,35 @@ static tern_status check(const tern_fully_connected_tables_params *params, const
     return tern_check_floor_requantization(&params->requantization, params->outputs);
 }
 
+/* The tables of the next inputs, or of the rest of them and zeros. */
+static void write_tables(tern_word *table, const int8_t *input, int32_t left, const kind *of) {
+    for (int32_t i = 0; i < TERN_TABLES; i++) {
+        int8_t rest[TERN_SUBSET_TABLE_INPUTS] = {0};
+        if (left < of->inputs) {
+            for (int32_t j = 0; j < left; j++)
+                rest[j] = input[j];
+            input = rest;
+        }
+        of->write(table, input);
+        table += of->bytes / 4;
+        input += of->inputs;
+        left -= of->inputs;
+    }
+}
+
 static void add_all(const tern_fully_connected_tables_params *params, const int8_t *input, tern_word *tables,
                     uint32_t *sums, const kind *of) {
-    const int32_t count = sums_of(params) * of->planes;
+    uint32_t *const end = sums + sums_of(params) * of->planes;
+    const int32_t step = TERN_TABLES * of->inputs;
+    const uint32_t excess = (uint32_t)((params->inputs + step - 1) / step) * TERN_TABLES * TERN_TABLE_EXCESS;
+    for (uint32_t *sum = sums; sum != end; sum += 2)
+        sum[0] = sum[1] = 0 - excess;
     const uint32_t *codes = params->weights;
-    uint32_t excess = 0;
-    for (int32_t i = 0; i < count; i++)
-        sums[i] = 0;
-    for (int32_t left = params->inputs; left > 0;) {
-        tern_word *table = tables;
-        for (int32_t i = 0; i < TERN_TABLES; i++) {
-            int8_t rest[TERN_SUBSET_TABLE_INPUTS] = {0};
-            const int8_t *inputs = input;
-            if (left < of->inputs) {
-                for (int32_t j = 0; j < left; j++)
-                    rest[j] = input[j];
-                inputs = rest;
-            }
-            of->write(table, inputs);
-            table += of->bytes / 4;
-            const int32_t done = left < of->inputs ? left : of->inputs;
-            input += done;
-            left -= done;
-        }
-        codes = tern_add_table_rows(sums, codes, sums + count, tables, of->bytes);
-        excess += TERN_TABLES * TERN_TABLE_EXCESS;
+    for (int32_t left = params->inputs; left > 0; left -= step) {
+        write_tables(tables, input, left, of);
+        codes = tern_add_table_rows(sums, codes, end, tables, of->bytes);
+        input += left < step ? left : step;
     }
-    for (int32_t i = 0; i < count; i++)
-        sums[i] -= excess;
 }
 
 static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,

@@ -16,8 +16,6 @@ from tflite_export.levels import Levels
 from tflite_export.lowering.context import Context
 
 _SIGNIFICAND_BITS = 53
-# From here on tables are faster than pairs of sums on a core that issues an instruction a cycle.
-_MANY_OUTPUTS = 400
 _LAYOUTS = {
     "pairs": "two rows a word",
     "split": "a row a word",
@@ -49,7 +47,7 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
     if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
         return None
     fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
-    if _wants_pairs(context, split, len(codes)):
+    if context.core.port != "portable":
         layout, struct = "split" if split else "pairs", "pairs"
         packed = (packing.pack_split if split else packing.pack_pairs)(codes)
         block = fields["block_inputs"] = packing.block_inputs(codes, layout)
@@ -74,11 +72,6 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         reason=f"ternary, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
-
-
-def _wants_pairs(context: Context, split: bool, outputs: int) -> bool:
-    """Whether a core multiplies pairs of 16 bits, and tables that many outputs share are not faster all the same."""
-    return context.core.port != "portable" and not (split and outputs >= _MANY_OUTPUTS)
 
 
 def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
