@@ -30,21 +30,22 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
     """The call of a fast kernel for the same layer, or None where there is none.
 
     Args:
-        call: of `tern_fully_connected_ternary_ref`; it becomes the alternative for where memory is short.
+        call: of `tern_fully_connected_ternary_ref` or the binary one; it becomes the alternative for where memory is
+            short.
         weights: the int8 weights, shape (outputs, inputs).
-        levels: of these weights, in one plane of 2 bits.
+        levels: of these weights, in one plane.
         context: with the core to choose for.
 
     Returns:
-        The call, or None for weights without zeros, for few weights, or where no integer scale is proven equal to
-        TFLite's arithmetic.
+        The call, or None for few weights, or where no integer scale is proven equal to TFLite's arithmetic. Binary
+        weights take 2 bits instead of one there.
     """
     assert weights.data is not None
     one_level = _one_level(levels)
     codes, split = levels.codes, one_level is None
     plus = levels.plus if one_level is None else one_level
     requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
-    if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
+    if requantization is None or weights.shape[1] > _MOST_INPUTS:
         return None
     fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
     if context.core.port != "portable":
@@ -69,7 +70,7 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         },
         weight_format=layout,
         scratch_bytes=scratch_bytes,
-        reason=f"ternary, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
+        reason=f"{call.weight_format}, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
 

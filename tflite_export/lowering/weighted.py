@@ -128,7 +128,7 @@ def _call_with_weights(
     if kernel == "fully_connected" and context.optimize == "speed":
         if packed.format == "int8":
             return with_fast_int8(call, weights) or call
-        if packed.format == "ternary" and packed.planes == 1:
+        if packed.format in ("ternary", "binary") and packed.planes == 1:
             return with_fast_ternary(call, weights, context.planes[weights.index][0], context) or call
     if kernel != "conv2d" or packed.format != "base3":
         return call
