@@ -33,8 +33,8 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     for optimize in ("speed", "size")
 } | {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
-    "connected": (random_network(216, longest=24), {}),
-    "portable": (random_network(216, longest=24), {"core": "cortex-m0"}),
+    "connected": (random_network(36, longest=24), {}),
+    "portable": (random_network(36, longest=24), {"core": "cortex-m0"}),
     "residual": (random_network(208, longest=24), {}),
 }
 
