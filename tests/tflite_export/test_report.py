@@ -138,7 +138,7 @@ def test_levels_that_layers_share(tmp_path: Path) -> None:
     tensors = [TensorSpec(name, (1, 8), 0.5, 0) for name in "xyz"]
     tensors += [TensorSpec(f"w{i}", (8, 8), 0.02, 0, weights[i]) for i in range(2)]
     ops = [OpSpec("FULLY_CONNECTED", ["x", "w0", ""], ["y"]), OpSpec("FULLY_CONNECTED", ["y", "w1", ""], ["z"])]
-    layers = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path, cores=()).layers
+    layers = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path, optimize="size", cores=()).layers
     assert all(layer.entropy_bytes <= layer.weight_bytes for layer in layers)
     assert layers[1].weight_bytes < layers[0].weight_bytes
 

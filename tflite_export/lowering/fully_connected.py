@@ -41,8 +41,9 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         weights take 2 bits instead of one there.
     """
     assert weights.data is not None
-    one_level = _one_level(levels)
-    codes, split = levels.codes, one_level is None
+    codes = np.where(weights.data == 0, np.int8(0), levels.codes)  # one of two levels may be 0
+    one_level = _one_level(codes, levels)
+    split = one_level is None
     plus = levels.plus if one_level is None else one_level
     requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
     if requantization is None or weights.shape[1] > _MOST_INPUTS:
@@ -102,9 +103,9 @@ def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
     )
 
 
-def _one_level(levels: Levels) -> np.ndarray | None:
+def _one_level(codes: np.ndarray, levels: Levels) -> np.ndarray | None:
     """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
-    has_plus, has_minus = (levels.codes > 0).any(1), (levels.codes < 0).any(1)
+    has_plus, has_minus = (codes > 0).any(1), (codes < 0).any(1)
     negated = -levels.minus.astype(np.int16)
     one = np.where(has_plus, levels.plus, negated)
     fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
