@@ -16,6 +16,8 @@ from tflite_export.report import LayerReport, Variant
 
 # What packed weights consist of; all other constants are biases and the like.
 WEIGHT_ROLES = ("weights", "channels", "plus", "minus")
+# What holds the biases of a layer that has any, and how many words each of them stands in.
+_BIAS_WORDS = {"bias": 1, "outputs": 3}
 
 
 def layer_reports(plan: MemoryPlan) -> tuple[LayerReport, ...]:
@@ -94,16 +96,24 @@ def variants(graph: Graph, calls: Sequence[KernelCall], plan: MemoryPlan) -> tup
     """
     arrays = {tensor.tobytes(): tensor.size for call in plan.calls for tensor in _weights(call)}
     weights = sum(arrays.values())
-    constants = [constant for own in distinct_constants(plan.calls) for constant in own]
+    constants = distinct_constants(plan.calls)
     in_flash = tensors_in_flash(plan.calls)
-    biases = sum(constant.data.size for constant in constants if constant.role == "bias")
-    others = sum(constant.data.nbytes for constant in constants if constant.role not in WEIGHT_ROLES)
+    biases = sum(_bias_count(call, own) for call, own in zip(plan.calls, constants, strict=True))
+    others = sum(constant.data.nbytes for own in constants for constant in own if constant.role not in WEIGHT_ROLES)
     if any(call.scratch_bytes for call in plan.calls):
         plan = plan_memory(graph, [dataclasses.replace(call, scratch_bytes=0) for call in calls])
     return (
         # a plan for bytes is one for words
         Variant("float32", 4 * weights, 4 * (biases + sum(tensor.size for tensor in in_flash)), 4 * plan.arena_bytes),
         Variant("int8", weights, others + sum(tensor.nbytes for tensor in in_flash), plan.arena_bytes),
+    )
+
+
+def _bias_count(call: KernelCall, constants: Sequence[Constant]) -> int:
+    if not any(tensor is not None and tensor.dtype == "int32" for tensor in call.op.inputs):
+        return 0
+    return sum(
+        constant.data.size // _BIAS_WORDS[constant.role] for constant in constants if constant.role in _BIAS_WORDS
     )
 
 

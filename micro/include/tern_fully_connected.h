@@ -53,11 +53,12 @@ tern_status tern_fully_connected_vectors(const tern_fully_connected_vectors_para
 int32_t tern_fully_connected_vectors_scratch_bytes(const tern_fully_connected_vectors_params *params);
 
 /* From sums to int8 with one rounding, for sums of which it is known that the float64 arithmetic gives the same:
- * floor((sum + bias) * multiplier / 2^(32 + shift) + 1/2) + zero point, clamped. */
+ * floor((sum + bias) * multiplier / 2^(32 + shift) + 1/2) + zero point, clamped.
+ *
+ * An output has three words. The first one is bias - input zero point * sum of the weights, the second one the multiplier, in
+ * [0, 2^31), and the bytes of the third one are, the lowest first, shift, in [1, 22], and the levels `plus` and `minus`. */
 typedef struct {
-    const int32_t *bias;       /* one an output: bias - input zero point * sum of the weights */
-    const int32_t *multiplier; /* one an output, in [0, 2^31) */
-    const int8_t *shift;       /* one an output, in [1, 22] */
+    const uint32_t *outputs;
     int32_t zero_point, minimum, maximum;
 } tern_floor_requantization;
 
@@ -80,7 +81,6 @@ typedef struct {
     int32_t rows, inputs, outputs;
     int32_t block_inputs; /* a multiple of 16, up to 112 */
     const uint32_t *weights;
-    const int8_t *plus, *minus; /* one an output */
     tern_floor_requantization requantization;
 } tern_fully_connected_pairs_params;
 
@@ -101,7 +101,6 @@ int32_t tern_fully_connected_split_scratch_bytes(const tern_fully_connected_pair
 typedef struct {
     int32_t rows, inputs, outputs;
     const uint32_t *weights;
-    const int8_t *plus, *minus; /* one an output */
     tern_floor_requantization requantization;
 } tern_fully_connected_tables_params;
 

@@ -10,16 +10,9 @@ enum { TERN_FLOOR_MAXIMUM_SHIFT = 22 };
 
 tern_status tern_check_floor_requantization(const tern_floor_requantization *requantization, int32_t outputs);
 
-/* `sum` with the bias. Two floors make one: what the first one drops is never as much as the second one's unit. */
-static inline int8_t tern_floor_requantize(const tern_floor_requantization *requantization, int32_t output,
-                                           uint32_t sum) {
-    const int32_t shift = requantization->shift[output];
-    const int32_t offset = (2 * requantization->zero_point + 1) * (1 << (shift - 1));
-    const int32_t product = tern_high_product((int32_t)sum, requantization->multiplier[output]);
-    const int32_t scaled = (product + offset) >> shift;
-    return (int8_t)(scaled < requantization->minimum   ? requantization->minimum
-                    : scaled > requantization->maximum ? requantization->maximum
-                                                       : scaled);
-}
+/* `count` outputs from the one numbered `first` on, to output[first] and so on, whose sums count `plus` each; unless
+ * `minus_at` is 0, as many sums that count `minus` lie so far behind these. */
+void tern_write_floor_outputs(const tern_floor_requantization *requantization, const uint32_t *sums,
+                              int32_t minus_at, int32_t first, int32_t count, int8_t *output);
 
 #endif

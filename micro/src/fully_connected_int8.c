@@ -49,15 +49,13 @@ static void write_inputs(tern_word *to, const tern_word *end, const int8_t *inpu
 
 static void write_outputs(const tern_fully_connected_int8_params *params, const tern_word *inputs,
                           const tern_word *end, int8_t *output) {
-    const tern_floor_requantization by = params->requantization;
-    const int32_t outputs = params->outputs;
     const uint32_t *weights = params->weights;
-    for (int32_t first = 0; first < outputs; first += TERN_QUAD_ROWS) {
+    for (int32_t first = 0; first < params->outputs; first += TERN_QUAD_ROWS) {
         int32_t sums[TERN_QUAD_ROWS];
+        const int32_t left = params->outputs - first;
         weights = tern_dot_quads(sums, inputs, weights, end);
-        for (int32_t i = 0; i < TERN_QUAD_ROWS && first + i < outputs; i++)
-            output[first + i] =
-                tern_floor_requantize(&by, first + i, (uint32_t)by.bias[first + i] + (uint32_t)sums[i]);
+        tern_write_floor_outputs(&params->requantization, (const uint32_t *)sums, 0, first,
+                                 left < TERN_QUAD_ROWS ? left : TERN_QUAD_ROWS, output);
     }
 }
 

@@ -36,9 +36,8 @@ int32_t tern_fully_connected_split_scratch_bytes(const tern_fully_connected_pair
 }
 
 static tern_status check(const tern_fully_connected_pairs_params *params, const int8_t *input,
-                         const int8_t *output, const void *scratch, bool split) {
-    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL ||
-        params->plus == NULL || (split && params->minus == NULL))
+                         const int8_t *output, const void *scratch) {
+    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL)
         return TERN_ERROR_NULL;
     if ((uintptr_t)scratch % sizeof(uint32_t) != 0)
         return TERN_ERROR_ALIGNMENT;
@@ -51,19 +50,18 @@ static tern_status check(const tern_fully_connected_pairs_params *params, const 
     return tern_check_floor_requantization(&params->requantization, params->outputs);
 }
 
-/* Four inputs, or the rest of them and zeros, to two words. Returns `sum` and theirs. */
-static inline int32_t write_inputs(tern_word *to, const int8_t *input, int32_t left, int32_t sum) {
-    uint32_t bytes = 0;
-    if (left >= 4)
-        __builtin_memcpy(&bytes, input, 4);
-    else
-        for (int32_t i = 0; i < left; i++)
-            bytes |= (uint32_t)(uint8_t)input[i] << 8 * i;
-    const uint32_t even = tern_even_signed_bytes(bytes), odd = tern_odd_signed_bytes(bytes);
-    to[0] = even;
-    to[1] = odd;
-    sum = tern_halves_times_halves(even, 0x00010001, sum);
-    return tern_halves_times_halves(odd, 0x00010001, sum);
+/* A group of inputs to eight words. Returns `sum` and theirs. */
+static inline int32_t write_group(tern_word *to, const int8_t *input, int32_t sum) {
+    for (int32_t i = 0; i < GROUP; i += 4) {
+        uint32_t bytes;
+        __builtin_memcpy(&bytes, input + i, 4);
+        const uint32_t even = tern_even_signed_bytes(bytes), odd = tern_odd_signed_bytes(bytes);
+        *to++ = even;
+        *to++ = odd;
+        sum = tern_halves_times_halves(even, 0x00010001, sum);
+        sum = tern_halves_times_halves(odd, 0x00010001, sum);
+    }
+    return sum;
 }
 
 static void write_blocks(tern_word *block, const int8_t *input, int32_t inputs, const layout *of,
@@ -72,10 +70,16 @@ static void write_blocks(tern_word *block, const int8_t *input, int32_t inputs, 
     for (int32_t i = 0; i < of->blocks; i++) {
         tern_word *const end = block + WORDS;
         int32_t sum = 0;
-        for (tern_word *to = end - GROUP_WORDS * groups; to != end; to += 2) {
-            sum = write_inputs(to, input, left, sum);
-            input += left < 4 ? 0 : 4;
-            left -= left < 4 ? left : 4;
+        for (tern_word *to = end - GROUP_WORDS * groups; to != end; to += GROUP_WORDS) {
+            int8_t rest[GROUP] = {0};
+            if (left < GROUP) {
+                for (int32_t j = 0; j < left; j++)
+                    rest[j] = input[j];
+                input = rest;
+            }
+            sum = write_group(to, input, sum);
+            input += GROUP;
+            left -= GROUP;
         }
         block[TERN_PAIR_EXCESS] =
             split ? 0 : (uint32_t)sum; /* joint weights of lower sums are one too high */
@@ -84,15 +88,15 @@ static void write_blocks(tern_word *block, const int8_t *input, int32_t inputs, 
     }
 }
 
-/* All sums of one block of outputs; returns where its weights end. */
+/* All sums of some outputs; returns where their weights end. */
 static const uint32_t *add_blocks(int32_t sums[TERN_PAIR_SUMS], const tern_word *blocks,
                                   const uint32_t *weights, const layout *of, tern_add_rows *add) {
     const int32_t in_run = TERN_PAIR_RUN_INPUTS / GROUP / of->in_block;
     const tern_word *inputs = blocks + WORDS - GROUP_WORDS * of->first;
     tern_pair_run run;
     run.skipped = 4 * (WORDS - GROUP_WORDS * of->in_block);
-    for (int32_t i = 0; i < TERN_PAIR_SUMS; i++)
-        sums[i] = 0;
+    sums[0] = sums[1] = sums[2] = sums[3] = 0;
+    sums[4] = sums[5] = sums[6] = sums[7] = 0;
     for (int32_t left = of->blocks; left > 0; left -= in_run) {
         blocks += WORDS * (left < in_run ? left : in_run);
         run.end = blocks;
@@ -102,36 +106,22 @@ static const uint32_t *add_blocks(int32_t sums[TERN_PAIR_SUMS], const tern_word 
     return weights;
 }
 
-static void write_outputs(const tern_fully_connected_pairs_params *params, const int32_t *sums, int32_t first,
-                          int8_t *output, bool split) {
-    const tern_floor_requantization by = params->requantization;
-    const int8_t *const plus = params->plus, *const minus = params->minus;
-    const int32_t most = split ? TERN_PAIR_SUMS / 2 : TERN_PAIR_SUMS;
-    const int32_t end = params->outputs - first < most ? params->outputs : first + most;
-    for (int32_t i = first; i < end; i++) {
-        uint32_t sum = (uint32_t)by.bias[i] + (uint32_t)plus[i] * (uint32_t)sums[0];
-        if (split)
-            sum += (uint32_t)minus[i] * (uint32_t)sums[TERN_PAIR_SUMS / 2];
-        output[i] = tern_floor_requantize(&by, i, sum);
-        sums++;
-    }
-}
-
 static inline tern_status connect(const tern_fully_connected_pairs_params *params, const int8_t *input,
                                   int8_t *output, void *scratch, tern_add_rows *add, bool split) {
-    const tern_status status = check(params, input, output, scratch, split);
+    const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;
     const layout of = layout_of(params);
     tern_word *const blocks = (tern_word *)((uint8_t *)scratch + (-(uintptr_t)scratch & (BYTES - 1)));
+    const int32_t step = split ? TERN_PAIR_SUMS / 2 : TERN_PAIR_SUMS, outputs = params->outputs;
     for (int32_t row = 0; row < params->rows; row++) {
         write_blocks(blocks, input, params->inputs, &of, split);
         const uint32_t *weights = params->weights;
-        const int32_t step = split ? TERN_PAIR_SUMS / 2 : TERN_PAIR_SUMS;
-        for (int32_t first = 0; first < params->outputs; first += step) {
+        for (int32_t first = 0; first < outputs; first += step) {
             int32_t sums[TERN_PAIR_SUMS];
             weights = add_blocks(sums, blocks, weights, &of, add);
-            write_outputs(params, sums, first, output, split);
+            tern_write_floor_outputs(&params->requantization, (const uint32_t *)sums, split ? step : 0, first,
+                                     outputs - first < step ? outputs - first : step, output);
         }
         input += params->inputs;
         output += params->outputs;

@@ -35,9 +35,8 @@ int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connect
 }
 
 static tern_status check(const tern_fully_connected_tables_params *params, const int8_t *input,
-                         const int8_t *output, const void *scratch, const kind *of) {
-    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL ||
-        params->plus == NULL || (of->planes == 2 && params->minus == NULL))
+                         const int8_t *output, const void *scratch) {
+    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL)
         return TERN_ERROR_NULL;
     if ((uintptr_t)scratch % sizeof(uint32_t) != 0)
         return TERN_ERROR_ALIGNMENT;
@@ -47,59 +46,48 @@ static tern_status check(const tern_fully_connected_tables_params *params, const
     return tern_check_floor_requantization(&params->requantization, params->outputs);
 }
 
-static void add_all(const tern_fully_connected_tables_params *params, const int8_t *input, tern_word *tables,
-                    uint32_t *sums, const kind *of) {
-    const int32_t count = sums_of(params) * of->planes;
-    const uint32_t *codes = params->weights;
-    uint32_t excess = 0;
-    for (int32_t i = 0; i < count; i++)
-        sums[i] = 0;
-    for (int32_t left = params->inputs; left > 0;) {
-        tern_word *table = tables;
-        for (int32_t i = 0; i < TERN_TABLES; i++) {
-            int8_t rest[TERN_SUBSET_TABLE_INPUTS] = {0};
-            const int8_t *inputs = input;
-            if (left < of->inputs) {
-                for (int32_t j = 0; j < left; j++)
-                    rest[j] = input[j];
-                inputs = rest;
-            }
-            of->write(table, inputs);
-            table += of->bytes / 4;
-            const int32_t done = left < of->inputs ? left : of->inputs;
-            input += done;
-            left -= done;
+/* The tables of the next inputs, or of the rest of them and zeros. */
+static void write_tables(tern_word *table, const int8_t *input, int32_t left, const kind *of) {
+    for (int32_t i = 0; i < TERN_TABLES; i++) {
+        int8_t rest[TERN_SUBSET_TABLE_INPUTS] = {0};
+        if (left < of->inputs) {
+            for (int32_t j = 0; j < left; j++)
+                rest[j] = input[j];
+            input = rest;
         }
-        codes = tern_add_table_rows(sums, codes, sums + count, tables, of->bytes);
-        excess += TERN_TABLES * TERN_TABLE_EXCESS;
+        of->write(table, input);
+        table += of->bytes / 4;
+        input += of->inputs;
+        left -= of->inputs;
     }
-    for (int32_t i = 0; i < count; i++)
-        sums[i] -= excess;
 }
 
-static void write_outputs(const tern_fully_connected_tables_params *params, const uint32_t *sums,
-                          int8_t *output, const kind *of) {
-    const tern_floor_requantization by = params->requantization;
-    const int8_t *const plus = params->plus, *const minus = params->minus;
-    const int32_t outputs = params->outputs, plane = sums_of(params);
-    for (int32_t i = 0; i < outputs; i++) {
-        uint32_t sum = (uint32_t)by.bias[i] + (uint32_t)plus[i] * sums[i];
-        if (of->planes == 2)
-            sum += (uint32_t)minus[i] * sums[plane + i];
-        output[i] = tern_floor_requantize(&by, i, sum);
+static void add_all(const tern_fully_connected_tables_params *params, const int8_t *input, tern_word *tables,
+                    uint32_t *sums, const kind *of) {
+    uint32_t *const end = sums + sums_of(params) * of->planes;
+    const int32_t step = TERN_TABLES * of->inputs;
+    const uint32_t excess = (uint32_t)((params->inputs + step - 1) / step) * TERN_TABLES * TERN_TABLE_EXCESS;
+    for (uint32_t *sum = sums; sum != end; sum += 2)
+        sum[0] = sum[1] = 0 - excess;
+    const uint32_t *codes = params->weights;
+    for (int32_t left = params->inputs; left > 0; left -= step) {
+        write_tables(tables, input, left, of);
+        codes = tern_add_table_rows(sums, codes, end, tables, of->bytes);
+        input += left < step ? left : step;
     }
 }
 
 static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
                                   int8_t *output, void *scratch, const kind *of) {
-    const tern_status status = check(params, input, output, scratch, of);
+    const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;
     tern_word *const tables = scratch;
     uint32_t *const sums = (uint32_t *)scratch + TERN_TABLES * of->bytes / 4;
     for (int32_t row = 0; row < params->rows; row++) {
         add_all(params, input, tables, sums, of);
-        write_outputs(params, sums, output, of);
+        tern_write_floor_outputs(&params->requantization, sums, of->planes == 2 ? sums_of(params) : 0, 0,
+                                 params->outputs, output);
         input += params->inputs;
         output += params->outputs;
     }

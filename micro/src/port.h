@@ -72,10 +72,10 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return result;
 }
 
-/* a * b / 2^32, rounded down. */
-static inline int32_t tern_high_product(int32_t a, int32_t b) {
+/* a * b / 2^32, rounded down, plus c. */
+static inline int32_t tern_high_product_plus(int32_t a, int32_t b, int32_t c) {
     int32_t result;
-    __asm__("smmul %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
     return result;
 }
 
@@ -245,20 +245,20 @@ static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return a;
 }
 
-static inline int32_t tern_high_product(int32_t a, int32_t b) {
+static inline int32_t tern_high_product_plus(int32_t a, int32_t b, int32_t c) {
     const uint32_t low_a = (uint32_t)a & 0xffff, low_b = (uint32_t)b & 0xffff;
     const int32_t high_a = a >> 16, high_b = b >> 16;
     const int32_t cross = high_a * (int32_t)low_b + (int32_t)(low_a * low_b >> 16);
     const int32_t other = (int32_t)low_a * high_b + (cross & 0xffff);
-    return high_a * high_b + (cross >> 16) + (other >> 16);
+    return high_a * high_b + (cross >> 16) + (other >> 16) + c;
 }
 #else
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 }
 
-static inline int32_t tern_high_product(int32_t a, int32_t b) {
-    return (int32_t)((int64_t)a * b >> 32);
+static inline int32_t tern_high_product_plus(int32_t a, int32_t b, int32_t c) {
+    return (int32_t)((int64_t)a * b >> 32) + c;
 }
 #endif
 

@@ -1,25 +1,23 @@
 #include "tables.h"
 
-/* From `count` words of sums to as many with an input added. An even number; or one. */
-static inline tern_word *extend(tern_word *to, const tern_word *from, int32_t count, int32_t input) {
+/* From `words` words of sums to as many more with an input added: two at a time. */
+static inline void extend(tern_word *table, int32_t words, int32_t input) {
     const uint32_t both = (uint32_t)input * 0x00010001;
-    if (count == 1)
-        *to++ = *from + both;
-    for (; count > 1; count -= 2) {
-        to[0] = from[0] + both;
-        to[1] = from[1] + both;
+    tern_word *to = table + words;
+    for (const tern_word *const end = to; table != end; table += 2) {
+        const uint32_t a = table[0], b = table[1];
+        to[0] = a + both;
+        to[1] = b + both;
         to += 2;
-        from += 2;
     }
-    return to;
 }
 
 void tern_write_subset_table(tern_word *table, const int8_t *inputs) {
-    const uint32_t excess = TERN_TABLE_EXCESS;
-    const uint32_t first = (uint32_t)inputs[0];
+    const uint32_t excess = TERN_TABLE_EXCESS, first = (uint32_t)inputs[0];
     table[0] = (excess + first) << 16 | excess;
-    for (int32_t i = 1; i < TERN_SUBSET_TABLE_INPUTS; i++)
-        extend(table + (1 << (i - 1)), table, 1 << (i - 1), inputs[i]);
+    table[1] = table[0] + (uint32_t)inputs[1] * 0x00010001;
+    for (int32_t i = 2; i < TERN_SUBSET_TABLE_INPUTS; i++)
+        extend(table, 1 << (i - 1), inputs[i]);
 }
 
 #if defined(__thumb__) && !defined(TERN_PORTABLE)
@@ -229,25 +227,28 @@ __asm__(".syntax unified\n"
 
 #else
 
+/* From `words` words of sums to as many with an input added, and as many with it subtracted. */
+static inline void extend_both_ways(tern_word *table, int32_t words, int32_t input) {
+    const uint32_t both = (uint32_t)input * 0x00010001;
+    tern_word *plus = table + words, *minus = plus + words;
+    for (const tern_word *const end = plus; table != end; table += 2) {
+        const uint32_t a = table[0], b = table[1];
+        plus[0] = a + both;
+        plus[1] = b + both;
+        plus += 2;
+        minus[0] = a - both;
+        minus[1] = b - both;
+        minus += 2;
+    }
+}
+
 void tern_write_signed_table(tern_word *table, const int8_t *inputs) {
     const uint32_t excess = TERN_TABLE_EXCESS, first = (uint32_t)inputs[0];
     table[0] = (excess + first) << 16 | excess;
     table[1] = excess << 16 | (excess - first);
-    int32_t words = 2;
-    for (int32_t i = 1; i < TERN_SIGNED_TABLE_INPUTS; i++) {
-        const uint32_t both = (uint32_t)inputs[i] * 0x00010001;
-        tern_word *from = table, *plus = table + words, *minus = plus + words;
-        for (tern_word *end = plus; from != end; from += 2) {
-            const uint32_t a = from[0], b = from[1];
-            plus[0] = a + both;
-            plus[1] = b + both;
-            plus += 2;
-            minus[0] = a - both;
-            minus[1] = b - both;
-            minus += 2;
-        }
-        words *= 3;
-    }
+    extend_both_ways(table, 2, inputs[1]);
+    extend_both_ways(table, 6, inputs[2]);
+    extend_both_ways(table, 18, inputs[3]);
 }
 
 typedef uint16_t __attribute__((may_alias)) sum16;

@@ -445,14 +445,12 @@ static tern_status call_fully_connected_vectors(bool hostile) {
 }
 
 static tern_floor_requantization random_floor_requantization(int32_t outputs) {
-    int32_t *bias = block(outputs * (int64_t)sizeof *bias);
-    int32_t *multiplier = block(outputs * (int64_t)sizeof *multiplier);
-    int8_t *shift = block(outputs);
-    for (int32_t i = 0; i < outputs; i++) {
-        multiplier[i] = between(0, INT32_MAX);
-        shift[i] = (int8_t)between(1, 22);
+    uint32_t *words = block(outputs * 3 * (int64_t)sizeof *words);
+    for (int32_t i = 0; i < 3 * outputs; i += 3) {
+        words[i + 1] >>= 1;
+        words[i + 2] = (words[i + 2] & 0xffffff00) | (uint32_t)between(1, 22);
     }
-    tern_floor_requantization result = {bias, multiplier, shift, between(-128, 127), 0, 0};
+    tern_floor_requantization result = {words, between(-128, 127), 0, 0};
     random_clamp(&result.minimum, &result.maximum);
     return result;
 }
@@ -461,13 +459,10 @@ static tern_status call_fully_connected_pairs(bool hostile) {
     const bool split = one_in(2);
     tern_fully_connected_pairs_params p = {between(1, 3),  one_in(9) ? between(1000, 1200) : between(1, 300),
                                            between(1, 20), 16 * between(1, 7),
-                                           NULL,           NULL,
-                                           NULL,           {NULL, NULL, NULL, 0, 0, 0}};
+                                           NULL,           {NULL, 0, 0, 0}};
     const int32_t groups = (p.inputs + 15) / 16,
                   words = split ? (p.outputs + 3) / 4 : (p.outputs + 7) / 8 * 2;
     p.weights = block((int64_t)groups * words * 16);
-    p.plus = block(p.outputs);
-    p.minus = split ? block(p.outputs) : NULL;
     p.requantization = random_floor_requantization(p.outputs);
     const int8_t *input = block((int64_t)p.rows * p.inputs);
     int8_t *output = block((int64_t)p.rows * p.outputs);
@@ -493,11 +488,9 @@ static const uint32_t *random_table_codes(int64_t words, bool split) {
 static tern_status call_fully_connected_tables(bool hostile) {
     const bool split = one_in(2);
     tern_fully_connected_tables_params p = {
-        between(1, 3), between(1, 99), between(1, 20), NULL, NULL, NULL, {NULL, NULL, NULL, 0, 0, 0}};
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, 0, 0, 0}};
     const int32_t sums = (p.outputs + 1) / 2 * (split ? 4 : 2);
     p.weights = random_table_codes((p.inputs + (split ? 27 : 15)) / (split ? 28 : 16) * (int64_t)sums, split);
-    p.plus = block(p.outputs);
-    p.minus = split ? block(p.outputs) : NULL;
     p.requantization = random_floor_requantization(p.outputs);
     const int8_t *input = block((int64_t)p.rows * p.inputs);
     int8_t *output = block((int64_t)p.rows * p.outputs);
@@ -513,7 +506,7 @@ static tern_status call_fully_connected_tables(bool hostile) {
 
 static tern_status call_fully_connected_int8(bool hostile) {
     tern_fully_connected_int8_params p = {
-        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, NULL, NULL, 0, 0, 0}};
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, 0, 0, 0}};
     p.weights = block((int64_t)((p.inputs + 7) / 8) * ((p.outputs + 3) / 4) * 32);
     p.requantization = random_floor_requantization(p.outputs);
     const int8_t *input = block((int64_t)p.rows * p.inputs);

@@ -36,7 +36,7 @@ class Weights(Structure):
 
 
 class RequantizationParams(Structure):
-    """tern_requantization, and those of FULLY_CONNECTED, which differ in the type and use of the multipliers."""
+    """tern_requantization and tern_float64_requantization, which differ in the type of the multipliers."""
 
     _fields_ = [
         ("bias", c_void_p),
@@ -136,24 +136,22 @@ class FullyConnectedVectorsParams(Structure):
     ]
 
 
+class FloorRequantizationParams(Structure):
+    _fields_ = [("outputs", c_void_p), *((name, c_int32) for name in ("zero_point", "minimum", "maximum"))]
+
+
 class FullyConnectedPairsParams(Structure):
     _fields_ = [
         *((name, c_int32) for name in ("rows", "inputs", "outputs", "block_inputs")),
-        *((name, c_void_p) for name in ("weights", "plus", "minus")),
-        ("requantization", RequantizationParams),
-    ]
-
-
-class FullyConnectedTablesParams(Structure):
-    _fields_ = [field for field in FullyConnectedPairsParams._fields_ if field[0] != "block_inputs"]
-
-
-class FullyConnectedInt8Params(Structure):
-    _fields_ = [
-        *((name, c_int32) for name in ("rows", "inputs", "outputs")),
         ("weights", c_void_p),
-        ("requantization", RequantizationParams),
+        ("requantization", FloorRequantizationParams),
     ]
+
+
+class FullyConnectedFastParams(Structure):
+    """Of all fast kernels but those of pairs."""
+
+    _fields_ = [field for field in FullyConnectedPairsParams._fields_ if field[0] != "block_inputs"]
 
 
 class Pool2dParams(Structure):
@@ -306,8 +304,7 @@ PARAMS: dict[str, type[Structure]] = {
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
-    **{f"tern_fully_connected_{kind}": FullyConnectedTablesParams for kind in ("tables", "split_tables")},
-    "tern_fully_connected_int8": FullyConnectedInt8Params,
+    **{f"tern_fully_connected_{kind}": FullyConnectedFastParams for kind in ("tables", "split_tables", "int8")},
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

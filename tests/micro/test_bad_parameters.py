@@ -38,14 +38,11 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.FullyConnectedParams:
         spec = Float64Requantization(np.zeros(4), np.full(4, 0.5))
         return make(kind, rows=4, inputs=4, outputs=4, **weights, requantization=tern_c.float64_requantization(spec))
-    if kind in (tern_c.FullyConnectedPairsParams, tern_c.FullyConnectedTablesParams):
-        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
-        pointers = [tern_c.pointer(np.ones(64), dtype) for dtype in ("u4", "i1", "i1")]
+    if kind in (tern_c.FullyConnectedPairsParams, tern_c.FullyConnectedFastParams):
+        words = tern_c.pointer(np.array([0, 2**30, 0xFF0101] * 4), np.uint32)
+        floor = make(tern_c.FloorRequantizationParams, words, 0, -128, 127)
         sizes = (4, 4, 4, 16) if kind is tern_c.FullyConnectedPairsParams else (4, 4, 4)
-        return make(kind, *sizes, *pointers, floor)
-    if kind is tern_c.FullyConnectedInt8Params:
-        floor = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.ones(4)))
-        return make(kind, 4, 4, 4, tern_c.pointer(np.ones(64), np.uint32), floor)
+        return make(kind, *sizes, tern_c.pointer(np.ones(64), np.uint32), floor)
     requantization = tern_c.requantization(Requantization(np.zeros(4), np.full(4, 2**30), np.full(4, -1)))
     if kind is tern_c.Conv2dParams:
         return make(kind, **image, kernel_channels=4, **weights, requantization=requantization)
@@ -191,11 +188,8 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((FAST_CONNECTED, path, value, ERROR_PARAMETER)
       for path in ("requantization.zero_point", "requantization.minimum", "requantization.maximum")
       for value in (-129, 128)),
-    *((FAST_CONNECTED, f"requantization.{field}", None, ERROR_NULL) for field in ("bias", "multiplier", "shift")),
-    (FAST_CONNECTED, "weights", None, ERROR_NULL),
+    *((FAST_CONNECTED, path, None, ERROR_NULL) for path in ("weights", "requantization.outputs")),
     *((PAIRED, "block_inputs", value, ERROR_PARAMETER) for value in (0, -16, 8, 24, 128, LARGE)),
-    (FAST_CONNECTED[:-1], "plus", None, ERROR_NULL),
-    (["tern_fully_connected_split", "tern_fully_connected_split_tables"], "minus", None, ERROR_NULL),
     *(([*CONVS, *CONNECTED], path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "requantization.zero_point", "requantization.minimum", "requantization.maximum")
       for value in (-129, 128)),
@@ -338,8 +332,8 @@ def test_every_floor_scale_is_checked(name: str) -> None:
     good = [(0, 1), (LARGE, 22), (1, 5)]
     for multiplier, shift in [*good, (-1, 1), (1, 0), (1, -1), (1, 23)]:
         params: Any = good_params(name)
-        params.requantization.multiplier = params.a = tern_c.pointer(np.array([1, 1, 1, multiplier]), np.int32)
-        params.requantization.shift = params.b = tern_c.pointer(np.array([1, 1, 1, shift]), np.int8)
+        words = np.array([0, 1, 1] * 3 + [0, multiplier % 2**32, shift % 256])
+        params.requantization.outputs = params.kept = tern_c.pointer(words, np.uint32)
         status = OK if (multiplier, shift) in good else ERROR_PARAMETER
         assert tern_c.status_of(name, params, *buffers(name)) == status
 

@@ -10,7 +10,7 @@ import pytest
 import tern_c
 from cases import random_int8
 from numpy_kernels import Float64Requantization, fully_connected
-from tern_c import FullyConnectedInt8Params, FullyConnectedPairsParams, FullyConnectedTablesParams, make
+from tern_c import FloorRequantizationParams, FullyConnectedFastParams, FullyConnectedPairsParams, make
 
 from tflite_export import connected_packing as packing
 from tflite_export.kernel_call import Constant
@@ -26,7 +26,9 @@ PAIRED = ("pairs", "split")
 SPLIT = ("split", "split_tables")
 
 
-def floor(weights: np.ndarray, zero_point: int, spec: Float64Requantization) -> Any:
+def floor(
+    weights: np.ndarray, levels: tuple[np.ndarray, np.ndarray], zero_point: int, spec: Float64Requantization
+) -> Any:
     fraction, shift = np.frexp(spec.real)
     found = floor_requantization(
         {
@@ -41,17 +43,12 @@ def floor(weights: np.ndarray, zero_point: int, spec: Float64Requantization) -> 
             },
         },
         weights,
+        *levels,
     )
     assert found is not None
-    pointers: list[Any] = [found[key] for key in ("bias", "multiplier", "shift")]
-    types = (np.int32, np.int32, np.int8)
-    return make(
-        tern_c.RequantizationParams,
-        *(tern_c.pointer(constant.data, dtype) for constant, dtype in zip(pointers, types, strict=True)),
-        spec.zero_point,
-        spec.minimum,
-        spec.maximum,
-    )
+    words: Any = found["outputs"]
+    limits = (spec.zero_point, spec.minimum, spec.maximum)
+    return make(FloorRequantizationParams, tern_c.pointer(words.data, np.uint32), *limits)
 
 
 def check_ternary(
@@ -73,11 +70,10 @@ def check_ternary(
     else:
         scratch_bytes = packing.table_scratch_bytes(len(codes), split=layout in SPLIT)
     params = make(
-        FullyConnectedPairsParams if layout in PAIRED else FullyConnectedTablesParams,
+        FullyConnectedPairsParams if layout in PAIRED else FullyConnectedFastParams,
         *sizes,
         tern_c.pointer(LAYOUTS[layout](codes), np.uint32),
-        *(tern_c.pointer(level, np.int8) for level in levels),
-        floor(weights, zero_point, spec),
+        floor(weights, levels, zero_point, spec),
     )
     assert tern_c.scratch_bytes(f"tern_fully_connected_{layout}", params) == scratch_bytes
     output = tern_c.call(f"tern_fully_connected_{layout}", params, x, output=(len(x), len(codes)))
@@ -85,9 +81,9 @@ def check_ternary(
 
 
 def check_int8(x: np.ndarray, weights: np.ndarray, zero_point: int, spec: Float64Requantization) -> None:
-    sizes = (len(x), x.shape[1], len(weights))
+    sizes, ones = (len(x), x.shape[1], len(weights)), np.ones(len(weights), np.int8)
     packed = tern_c.pointer(packing.pack_quads(weights.astype(np.int8)), np.uint32)
-    params = make(FullyConnectedInt8Params, *sizes, packed, floor(weights, zero_point, spec))
+    params = make(FullyConnectedFastParams, *sizes, packed, floor(weights, (ones, 0 * ones), zero_point, spec))
     output = tern_c.call("tern_fully_connected_int8", params, x, output=(len(x), len(weights)))
     np.testing.assert_array_equal(output, fully_connected(x, weights, zero_point, spec))
 

@@ -59,19 +59,21 @@ def test_byte_identical(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "weight_format", "expected_bytes"),
+    ("levels", "weight_format", "expected_bytes", "constant_bytes"),
     [
-        ([-127, 0, 127], "ternary", 3 * (64 // 4 + 2)),
-        ([-5, 0, 9], "ternary", 3 * (64 // 4 + 2)),
-        ([-127, 127], "binary", 3 * (64 // 8 + 2)),
-        (range(-9, 10), "int8", 3 * 64),
+        ([-127, 0, 127], "pairs", 8 * 64 // 4, 3 * 12),
+        ([-5, 0, 9], "split", 4 * 64 // 4, 3 * 12),
+        ([-127, 127], "pairs", 8 * 64 // 4, 3 * 12),
+        (range(-9, 10), "int8", 4 * 64, 3 * 12),
     ],
 )
-def test_weights_are_packed_by_their_values(tmp_path: Path, levels, weight_format: str, expected_bytes: int) -> None:
+def test_weights_are_packed_by_their_values(
+    tmp_path: Path, levels, weight_format: str, expected_bytes: int, constant_bytes: int
+) -> None:
     weights = np.random.default_rng(0).choice(np.array(levels, np.int8), (3, 64))
     (layer,) = export(_dense(weights), tmp_path).layers
     assert (layer.weights, layer.weight_bytes, layer.macs) == (weight_format, expected_bytes, 192)
-    assert layer.constant_bytes == 3 * (8 + 1)  # a float64 multiplier's significand and its shift
+    assert layer.constant_bytes == constant_bytes
     assert layer.density == np.count_nonzero(weights) / 192
 
 
@@ -234,8 +236,8 @@ def test_shared_constants_are_stored_once(tmp_path: Path) -> None:
     tensors = [TensorSpec(name, (1, 16), 0.5, 0) for name in "xyz"] + [TensorSpec("w", (16, 16), 0.02, 0, weights)]
     ops = [OpSpec("FULLY_CONNECTED", ["x", "w", ""], ["y"]), OpSpec("FULLY_CONNECTED", ["y", "w", ""], ["z"])]
     report = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path)
-    assert [layer.weight_bytes for layer in report.layers] == [16 * 4 + 32, 0]
-    assert [layer.constant_bytes for layer in report.layers] == [16 * 9, 0]
+    assert [layer.weight_bytes for layer in report.layers] == [16 * 4, 0]
+    assert [layer.constant_bytes for layer in report.layers] == [16 * 12, 0]
     assert verify(report, _real(report)).ok
     assert (tmp_path / "model.c").read_text().count("_weights[") == 1
 

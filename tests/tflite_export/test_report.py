@@ -132,11 +132,11 @@ def test_a_report_of_another_version(tmp_path: Path) -> None:
 
 def test_layers(report: ExportReport) -> None:
     dense, add, softmax = report.layers
-    assert (dense.weights, dense.weight_count, dense.weight_bytes) == ("ternary", 512, 8 * 16 + 16)
-    assert dense.bits == 8 * 144 / 512
+    assert (dense.weights, dense.weight_count, dense.weight_bytes) == ("pairs", 512, 8 * 16)
+    assert dense.bits == 2
     assert dense.entropy_bits is not None
-    assert 0.9 < dense.entropy_bits < dense.bits
-    assert dense.reason == "ternary: 144 bytes with the levels instead of 512"
+    assert 0.9 < dense.entropy_bits <= dense.bits
+    assert dense.reason == "ternary, two rows a word: 128 bytes instead of 512"
     assert (add.constant_bytes, add.bits, softmax.bits) == (8, None, None)
     assert report.entropy_bytes == dense.entropy_bytes
 
@@ -148,7 +148,7 @@ def test_levels_that_layers_share(tmp_path: Path) -> None:
     tensors = [TensorSpec(name, (1, 8), 0.5, 0) for name in "xyz"]
     tensors += [TensorSpec(f"w{i}", (8, 8), 0.02, 0, weights[i]) for i in range(2)]
     ops = [OpSpec("FULLY_CONNECTED", ["x", "w0", ""], ["y"]), OpSpec("FULLY_CONNECTED", ["y", "w1", ""], ["z"])]
-    layers = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path, cores=()).layers
+    layers = export(build_model(tensors, ops, ["x"], ["z"]), tmp_path, optimize="size", cores=()).layers
     assert all(layer.entropy_bytes <= layer.weight_bytes for layer in layers)
     assert layers[1].weight_bytes < layers[0].weight_bytes
 
@@ -233,7 +233,8 @@ class TestPage:
         ):
             assert f"{value:,}" in text
         for buffer in fields["buffers"]:
-            assert f"{buffer['name']}\n{buffer['size']:,} bytes at {buffer['offset']:,}" in text
+            kind = "" if buffer["kind"] == "tensor" else f" ({buffer['kind']})"
+            assert f"{buffer['name']}{kind}\n{buffer['size']:,} bytes at {buffer['offset']:,}" in text
         for fit in fit_parts(report):
             (row,) = [row for row in page.rows if row and row[0] == f"{fit.part.name} {fit.part.board}"]
             assert row[-1] == fit.verdict
@@ -271,7 +272,7 @@ class TestTerminal:
         console.print(layer_table(report))
         text = console.export_text()
         assert "fully_connected" in text
-        assert "2.25" in text  # bits
+        assert "2.00" in text  # bits
         assert f"arena {report.arena_bytes} bytes" in text
 
 

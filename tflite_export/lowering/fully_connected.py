@@ -16,8 +16,6 @@ from tflite_export.levels import Levels
 from tflite_export.lowering.context import Context
 
 _SIGNIFICAND_BITS = 53
-# From here on tables are faster than pairs of sums on a core that issues an instruction a cycle.
-_MANY_OUTPUTS = 400
 _LAYOUTS = {
     "pairs": "two rows a word",
     "split": "a row a word",
@@ -32,22 +30,26 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
     """The call of a fast kernel for the same layer, or None where there is none.
 
     Args:
-        call: of `tern_fully_connected_ternary_ref`; it becomes the alternative for where memory is short.
+        call: of `tern_fully_connected_ternary_ref` or the binary one; it becomes the alternative for where memory is
+            short.
         weights: the int8 weights, shape (outputs, inputs).
-        levels: of these weights, in one plane of 2 bits.
+        levels: of these weights, in one plane.
         context: with the core to choose for.
 
     Returns:
-        The call, or None for weights without zeros, or where no integer scale is proven equal to TFLite's arithmetic.
+        The call, or None for few weights, or where no integer scale is proven equal to TFLite's arithmetic. Binary
+        weights take 2 bits instead of one there.
     """
     assert weights.data is not None
-    requantization = floor_requantization(call.fields, weights.data)
-    if requantization is None or levels.bits == 1 or weights.shape[1] > _MOST_INPUTS:
+    codes = np.where(weights.data == 0, np.int8(0), levels.codes)  # one of two levels may be 0
+    one_level = _one_level(codes, levels)
+    split = one_level is None
+    plus = levels.plus if one_level is None else one_level
+    requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
+    if requantization is None or weights.shape[1] > _MOST_INPUTS:
         return None
-    one_level = _one_level(levels)
-    codes, split = levels.codes, one_level is None
     fields: dict[str, Field] = {key: call.fields[key] for key in ("rows", "inputs", "outputs")}
-    if _wants_pairs(context, split, len(codes)):
+    if context.core.port != "portable":
         layout, struct = "split" if split else "pairs", "pairs"
         packed = (packing.pack_split if split else packing.pack_pairs)(codes)
         block = fields["block_inputs"] = packing.block_inputs(codes, layout)
@@ -56,6 +58,8 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         layout, struct = "split_tables" if split else "tables", "tables"
         packed = (packing.pack_split_tables if split else packing.pack_tables)(codes)
         scratch_bytes = packing.table_scratch_bytes(len(codes), split=split)
+    if packed.nbytes > codes.size:  # a few outputs or inputs, and much that fills them up
+        return None
     return dataclasses.replace(
         call,
         function=f"tern_fully_connected_{layout}",
@@ -63,20 +67,13 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         fields={
             **fields,
             "weights": Constant("weights", packed),
-            "plus": Constant("plus", levels.plus if one_level is None else one_level),
-            "minus": Constant("minus", levels.minus) if one_level is None else None,
             "requantization": requantization,
         },
         weight_format=layout,
         scratch_bytes=scratch_bytes,
-        reason=f"ternary, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
+        reason=f"{call.weight_format}, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )
-
-
-def _wants_pairs(context: Context, split: bool, outputs: int) -> bool:
-    """Whether a core multiplies pairs of 16 bits, and tables that many outputs share are not faster all the same."""
-    return context.core.port != "portable" and not (split and outputs >= _MANY_OUTPUTS)
 
 
 def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
@@ -87,8 +84,9 @@ def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
         weights: int8, shape (outputs, inputs).
     """
     assert weights.data is not None
-    requantization = floor_requantization(call.fields, weights.data)
-    inputs = weights.shape[1]
+    outputs, inputs = weights.shape
+    ones = np.ones(outputs, np.int8)
+    requantization = floor_requantization(call.fields, weights.data, ones, 0 * ones)
     if requantization is None or inputs > _MOST_INT8_INPUTS:
         return None
     return dataclasses.replace(
@@ -105,21 +103,25 @@ def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
     )
 
 
-def _one_level(levels: Levels) -> np.ndarray | None:
+def _one_level(codes: np.ndarray, levels: Levels) -> np.ndarray | None:
     """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
-    has_plus, has_minus = (levels.codes > 0).any(1), (levels.codes < 0).any(1)
+    has_plus, has_minus = (codes > 0).any(1), (codes < 0).any(1)
     negated = -levels.minus.astype(np.int16)
     one = np.where(has_plus, levels.plus, negated)
     fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
     return one.astype(np.int8) if fits.all() else None
 
 
-def floor_requantization(fields: Mapping[str, Any], rows: np.ndarray) -> Mapping[str, Field] | None:
+def floor_requantization(
+    fields: Mapping[str, Any], rows: np.ndarray, plus: np.ndarray, minus: np.ndarray
+) -> Mapping[str, Field] | None:
     """What a fast kernel wants instead of the float64 requantisation, or None where no such scale is proven equal.
 
     Args:
         fields: of the call of a `_ref` kernel: `input_zero_point` and `requantization`.
         rows: the int8 weights, shape (outputs, inputs).
+        plus: what sums count, int8, shape (outputs,).
+        minus: what the other sums count.
     """
     rows = rows.astype(np.int64)
     requantization, zero_point = fields["requantization"], fields["input_zero_point"]
@@ -137,9 +139,10 @@ def floor_requantization(fields: Mapping[str, Any], rows: np.ndarray) -> Mapping
     folded = bias - zero_point * rows.sum(1)
     if scales is None or np.abs(folded).max() >= 2**31:
         return None
+    levels = [plus.view(np.uint8), minus.view(np.uint8)]
+    last = sum(byte.astype(np.uint32) << shift for byte, shift in zip([scales[1], *levels], (0, 8, 16), strict=True))
+    words = np.stack([folded.astype(np.int32).view(np.uint32), scales[0].view(np.uint32), last], axis=1)
     return {
-        "bias": Constant("bias", folded.astype(np.int32)),
-        "multiplier": Constant("multiplier", scales[0]),
-        "shift": Constant("shift", scales[1]),
+        "outputs": Constant("outputs", words.reshape(-1)),
         **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
     }

@@ -149,7 +149,7 @@ def _faster_fully_connected(
 ) -> KernelCall | None:
     if packed.format == "int8":
         return with_fast_int8(call, weights)
-    if packed.format == "ternary" and packed.planes == 1 and context.optimize == "speed":
+    if packed.format in ("ternary", "binary") and packed.planes == 1 and context.optimize == "speed":
         return with_fast_ternary(call, weights, context.planes[weights.index][0], context)
     return None
 
