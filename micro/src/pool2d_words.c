@@ -1,9 +1,8 @@
 #include "tern_internal.h"
 #include "words.h"
 
-/* What the channels of one window hold: `values` points at the first, rows are `row_step` apart. */
+/* The part of a window that lies on the input: positions, and how far apart rows and columns are. */
 typedef struct {
-    const int8_t *values;
     int32_t height, width, row_step, channels;
 } view;
 
@@ -74,6 +73,12 @@ average_of(uint32_t *words, const int8_t *values, const view *in, int32_t channe
         words[1] = average(second, by);
 }
 
+/* Of taps that are not dilated, some of which fall on the input. */
+static inline tern_taps overlap(int32_t origin, int32_t kernel, int32_t size) {
+    const tern_taps taps = {origin < 0 ? -origin : 0, kernel < size - origin ? kernel : size - origin};
+    return taps;
+}
+
 /* The reciprocal is 2^24 / count and up to 1 more, never equal: halves go away from zero, as they shall, and of up to
  * 256 positions all that is less than a half off its integer stays so. */
 static void set_count(finish *by, uint32_t count) {
@@ -108,15 +113,16 @@ static inline __attribute__((always_inline)) tern_status pool2d(const tern_pool2
                  params->minimum > INT8_MIN || params->maximum < INT8_MAX,
                  tern_word_of(params->minimum),
                  tern_word_of(params->maximum)};
-    for (int32_t y = 0; y < params->output.height; y++) {
-        const int32_t top = y * window->stride_height - window->pad_top;
-        const tern_taps rows = tern_taps_inside(top, 1, window->height, params->input.height);
-        for (int32_t x = 0; x < params->output.width; x++) {
-            const int32_t left = x * window->stride_width - window->pad_left;
-            const tern_taps columns = tern_taps_inside(left, 1, window->width, params->input.width);
-            const int8_t *values =
-                input + ((top + rows.begin) * row_step + (left + columns.begin) * channels);
-            const view in = {values, rows.end - rows.begin, columns.end - columns.begin, row_step, channels};
+    int32_t top = -window->pad_top;
+    for (int32_t y = params->output.height; y > 0; y--) {
+        const tern_taps rows = overlap(top, window->height, params->input.height);
+        const int8_t *row = input + (top + rows.begin) * row_step;
+        int32_t left = -window->pad_left;
+        for (int32_t x = params->output.width; x > 0; x--) {
+            const tern_taps columns = overlap(left, window->width, params->input.width);
+            const int8_t *values = row + (left + columns.begin) * channels;
+            const view in = {rows.end - rows.begin, columns.end - columns.begin, row_step, channels};
+            left += window->stride_width;
             set_count(&by, (uint32_t)(in.height * in.width));
             uint32_t words[2];
             int32_t rest = channels;
@@ -137,6 +143,7 @@ static inline __attribute__((always_inline)) tern_status pool2d(const tern_pool2
                 rest -= bytes;
             }
         }
+        top += window->stride_height;
     }
     return TERN_OK;
 }

@@ -42,10 +42,13 @@ static inline uint32_t tern_load_any_word(const int8_t *from) {
 
 /* The `count` upper bytes of a word. */
 static inline void tern_store_upper_bytes(int8_t *to, uint32_t word, int32_t count) {
-    word >>= 8 * (TERN_WORD - count);
-    for (int32_t i = 0; i < count; i++) {
-        to[i] = (int8_t)(uint8_t)word;
-        word >>= 8;
+    if (count == TERN_WORD && tern_are_words(to, 0)) {
+        tern_store_word(to, word);
+        return;
+    }
+    for (to += count; count > 0; count--) {
+        *--to = (int8_t)(word >> 24);
+        word <<= 8;
     }
 }
 

@@ -535,11 +535,11 @@ static tern_status call_pool(bool hostile) {
         spoil_window(&p.input.height, &p.window.stride_height);
     static pool *const pools[] = {tern_max_pool2d_ref, tern_average_pool2d_ref, tern_max_pool2d_words,
                                   tern_average_pool2d_words};
-    return pools[between(0, 3)](&p, input, output);
+    return pools[between(0, p.input.channels >= 4 ? 3 : 1)](&p, input, output);
 }
 
 static tern_status call_mean_words(bool hostile) {
-    tern_mean_words_params p = {between(1, 4),      between(1, 300),    between(1, 9),
+    tern_mean_words_params p = {between(1, 4),      between(1, 300),    between(4, 13),
                                 between(-128, 127), between(-128, 127), between(0, INT32_MAX),
                                 between(-31, -1)};
     const int8_t *input = block((int64_t)p.outer * p.count * p.inner);

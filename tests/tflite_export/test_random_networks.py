@@ -30,7 +30,7 @@ SAMPLES = 8
 # outputs. The last one has no room for the convolution that expands base-3 rows.
 ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     f"{optimize}{seed}": (random_network(seed, longest=24), {"optimize": optimize})
-    for seed in (56, 215, 243, 257)
+    for seed in (56, 243, 257, 310)
     for optimize in ("speed", "size")
 } | {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
