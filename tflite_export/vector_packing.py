@@ -74,6 +74,43 @@ def pack_connected_int8(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(_vectors(rows).transpose(0, 2, 1, 3)).view(np.uint8).reshape(-1)
 
 
+def pack_taps(kernels: np.ndarray) -> np.ndarray:
+    """Split int8 weights of a depthwise convolution in halves of 4 bits.
+
+    Args:
+        kernels: int8, shape (taps, channels).
+
+    Returns:
+        int8, flat: of 16 channels at a time and of each tap a vector of sixteenths, to the nearest, and one of the
+        rests, which are from -8 to 7.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import pack_taps
+        >>> pack_taps(np.array([[127, -128, 5]], np.int8)).reshape(2, 16)[:, :3]
+        array([[ 8, -8,  0],
+               [-1,  0,  5]], dtype=int8)
+    """
+    taps, channels = kernels.shape
+    padded = np.pad(kernels.astype(np.int16), ((0, 0), (0, -channels % VECTOR)))
+    upper = (padded + 8) >> 4
+    halves = np.stack([upper, padded - 16 * upper], axis=1)
+    return halves.reshape(taps, 2, -1, VECTOR).transpose(2, 0, 1, 3).astype(np.int8).reshape(-1)
+
+
+def in_tap_order(values: np.ndarray, fill: int = 0) -> np.ndarray:
+    """A value a channel, in the order in which the depthwise kernel takes them; `fill` to the end of the last vector.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import in_tap_order
+        >>> in_tap_order(np.arange(16)).tolist()
+        [0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15]
+    """
+    padded = np.pad(values, (0, -len(values) % VECTOR), constant_values=fill)
+    return padded.reshape(-1, 4, 4).transpose(0, 2, 1)[:, [0, 2, 1, 3]].reshape(-1)
+
+
 def pack_bits(codes: np.ndarray) -> np.ndarray:
     """Pack binary codes in bits: 1 is `plus`, 0 `minus`.
 

@@ -1,0 +1,57 @@
+"""The depthwise convolution for Helium: for which layers, and with which parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tflite_export.graph import Tensor
+from tflite_export.kernel_call import Constant, KernelCall
+from tflite_export.lowering.doubled import doubled_bias
+from tflite_export.vector_packing import VECTOR, in_tap_order, pack_taps
+
+# TERN_DEPTHWISE_MAXIMUM_TAPS of micro/.
+_MOST_TAPS = 31
+
+
+def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | None:
+    """The call of `tern_depthwise_conv2d_vectors` for the same layer, or None where that kernel cannot do it.
+
+    Args:
+        call: of a `_ref` kernel; it becomes the alternative for where memory is short.
+        weights: int8, shape (1, height, width, channels).
+
+    Returns:
+        The call, or None for many taps, several outputs an input channel, or scales and accumulators that are out of
+        the kernel's range.
+    """
+    assert weights.data is not None
+    fields: Mapping[str, Any] = call.fields
+    requantization, window, channels = fields["requantization"], fields["window"], weights.shape[3]
+    kernels = weights.data.reshape(-1, channels)
+    bias = doubled_bias(fields, kernels.T)
+    if bias is None or len(kernels) > _MOST_TAPS or fields["input"]["channels"] != channels:
+        return None
+    columns = (fields["output"]["width"] - 1) * window["stride_width"] + (window["width"] - 1) * window[
+        "dilation_width"
+    ]
+    packed = pack_taps(kernels)
+    return dataclasses.replace(
+        call,
+        function="tern_depthwise_conv2d_vectors",
+        struct="tern_depthwise_conv2d_vectors_params",
+        fields={
+            **{key: fields[key] for key in ("input", "output", "window", "input_zero_point")},
+            "weights": Constant("weights", packed),
+            "bias": Constant("bias", in_tap_order(bias.data // 2)),
+            "multiplier": Constant("multiplier", in_tap_order(requantization["multiplier"].data)),
+            "shift": Constant("shift", in_tap_order(requantization["shift"].data, -1)),
+            **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
+        },
+        weight_format="int8",
+        scratch_bytes=window["height"] * (4 + (columns + 1) * channels) + VECTOR,
+        reason=f"in two vectors of 4 bits a tap, for Helium: {packed.nbytes:,} bytes, int8 {weights.data.nbytes:,}",
+        in_place=(),
+        alternatives=(call,),
+    )
