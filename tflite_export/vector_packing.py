@@ -74,28 +74,37 @@ def pack_connected_int8(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(_vectors(rows).transpose(0, 2, 1, 3)).view(np.uint8).reshape(-1)
 
 
-def pack_taps(kernels: np.ndarray) -> np.ndarray:
-    """Split int8 weights of a depthwise convolution in halves of 4 bits.
+def pack_taps(*planes: np.ndarray) -> np.ndarray:
+    """Order the weights of a depthwise convolution.
 
     Args:
-        kernels: int8, shape (taps, channels).
+        planes: int8, shape (taps, channels): a vector each of every tap.
 
     Returns:
-        int8, flat: of 16 channels at a time and of each tap a vector of sixteenths, to the nearest, and one of the
-        rests, which are from -8 to 7.
+        int8, flat: of 16 channels at a time, of each tap a vector of each plane.
+    """
+    taps, channels = planes[0].shape
+    padded = np.pad(np.stack(planes, axis=1).astype(np.int8), ((0, 0), (0, 0), (0, -channels % VECTOR)))
+    return padded.reshape(taps, len(planes), -1, VECTOR).transpose(2, 0, 1, 3).reshape(-1)
+
+
+def halves(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split int8 weights in sixteenths, to the nearest, and rests, which are from -8 to 7.
 
     Example:
         >>> import numpy as np
-        >>> from tflite_export.vector_packing import pack_taps
-        >>> pack_taps(np.array([[127, -128, 5]], np.int8)).reshape(2, 16)[:, :3]
-        array([[ 8, -8,  0],
-               [-1,  0,  5]], dtype=int8)
+        >>> from tflite_export.vector_packing import halves
+        >>> [half.tolist() for half in halves(np.array([127, -128, 5], np.int8))]
+        [[8, -8, 0], [-1, 0, 5]]
     """
-    taps, channels = kernels.shape
-    padded = np.pad(kernels.astype(np.int16), ((0, 0), (0, -channels % VECTOR)))
-    upper = (padded + 8) >> 4
-    halves = np.stack([upper, padded - 16 * upper], axis=1)
-    return halves.reshape(taps, 2, -1, VECTOR).transpose(2, 0, 1, 3).astype(np.int8).reshape(-1)
+    wide = kernels.astype(np.int16)
+    upper = (wide + 8) >> 4
+    return upper, wide - 16 * upper
+
+
+def in_level_order(values: np.ndarray) -> np.ndarray:
+    """A value a channel, of 16 at a time the even ones first, zeros to the end of the last vector."""
+    return np.pad(values, (0, -len(values) % VECTOR)).reshape(-1, VECTOR // 2, 2).transpose(0, 2, 1).reshape(-1)
 
 
 def in_tap_order(values: np.ndarray, fill: int = 0) -> np.ndarray:

@@ -91,7 +91,7 @@ tern_status tern_depthwise_conv2d_vectors(const tern_depthwise_conv2d_vectors_pa
         return status;
     const tern_window *window = &params->window;
     const int32_t channels = params->input.channels, width = params->output.width;
-    const int32_t taps = window->height * window->width;
+    const int32_t taps = window->height * window->width, vectors = params->levels == NULL ? 2 : 1;
     int32_t *const offsets = scratch;
     uint8_t *const lines = (uint8_t *)(offsets + window->height);
     for (int32_t y = 0; y < params->output.height; y++) {
@@ -99,7 +99,7 @@ tern_status tern_depthwise_conv2d_vectors(const tern_depthwise_conv2d_vectors_pa
         for (int32_t first = 0; first < channels; first += GROUP) {
             const tern_depthwise_block block = {(const int8_t *)lines + first,
                                                 offsets,
-                                                params->weights + 2 * first * taps,
+                                                params->weights + vectors * first * taps,
                                                 params->bias + first,
                                                 params->multiplier + first,
                                                 params->shift + first,
@@ -113,8 +113,9 @@ tern_status tern_depthwise_conv2d_vectors(const tern_depthwise_conv2d_vectors_pa
                                                 params->zero_point,
                                                 params->minimum,
                                                 params->maximum,
-                                                channels - first < GROUP ? channels - first : GROUP};
-            tern_write_depthwise_line(&block);
+                                                channels - first < GROUP ? channels - first : GROUP,
+                                                vectors == 1 ? params->levels + first : NULL};
+            (vectors == 1 ? tern_write_depthwise_levels : tern_write_depthwise_halves)(&block);
         }
         output += width * channels;
     }

@@ -8,9 +8,8 @@ enum { TERN_DEPTHWISE_GROUP = 16 };
 
 /* What a line of outputs of a group of channels is made of. The assembly knows the order.
  *
- * Weights are two vectors a tap: `w` less the second one is 16 times the first. Sums of either fit 16 bits for as many
- * taps as TERN_DEPTHWISE_MAXIMUM_TAPS. Biases and scales of a group come in the order of the channels 0, 4, 8, 12, then 2, 6, ..
- * then 1, 5, .. and 3, 7, .. */
+ * Biases and scales of a group come in the order of the channels 0, 4, 8, 12, then 2, 6, .. then 1, 5, .. and 3, 7, .., and levels
+ * in that of 0, 2, 4, .. and 1, 3, 5, .. */
 typedef struct {
     const int8_t *input;    /* the group's first channel at the first column of line 0 */
     const int32_t *offsets; /* from there to the lines that a window's rows are on */
@@ -23,10 +22,16 @@ typedef struct {
     int32_t count;                                /* positions */
     int32_t zero_point, minimum, maximum;
     int32_t channels; /* those to be written, from 1 to 16 */
+    const int8_t *levels;
 } tern_depthwise_block;
 
+/* Whose sums of weights of 4 bits fit 16 bits: 31 * 8 * 128 < 2^15. */
 enum { TERN_DEPTHWISE_MAXIMUM_TAPS = 31 };
 
-void tern_write_depthwise_line(const tern_depthwise_block *block);
+/* Of weights as two vectors a tap, the first of which counts 16 times; no levels. Both are within [-8, 8]. */
+void tern_write_depthwise_halves(const tern_depthwise_block *block);
+
+/* Of weights as one vector a tap, times levels. Their sums with inputs fit 16 bits. */
+void tern_write_depthwise_levels(const tern_depthwise_block *block);
 
 #endif

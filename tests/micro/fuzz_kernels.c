@@ -375,6 +375,7 @@ static tern_status call_depthwise_vectors(bool hostile) {
                                               NULL,
                                               NULL,
                                               NULL,
+                                              NULL,
                                               between(-128, 127),
                                               0,
                                               0};
@@ -388,7 +389,9 @@ static tern_status call_depthwise_vectors(bool hostile) {
         multiplier[i] = between(0, INT32_MAX);
         shift[i] = (int8_t)between(-31, -1);
     }
-    p.weights = block(p.window.height * p.window.width * channels * 2);
+    if (one_in(2))
+        p.levels = block(channels);
+    p.weights = block(p.window.height * p.window.width * channels * (p.levels == NULL ? 2 : 1));
     p.bias = bias;
     p.multiplier = multiplier;
     p.shift = shift;

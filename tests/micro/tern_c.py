@@ -123,7 +123,7 @@ class DepthwiseVectorsParams(Structure):
         ("output", Shape),
         ("window", WindowParams),
         ("input_zero_point", c_int32),
-        *((name, c_void_p) for name in ("weights", "bias", "multiplier", "shift")),
+        *((name, c_void_p) for name in ("weights", "levels", "bias", "multiplier", "shift")),
         *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
     ]
 

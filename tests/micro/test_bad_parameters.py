@@ -59,7 +59,7 @@ def good_params(name: str) -> Structure:
     if kind is tern_c.Conv2dVectorsParams:
         return make(kind, *image.values(), 0, 2, *pointers_for_vectors(), 0, -128, 127, 6)
     if kind is tern_c.DepthwiseVectorsParams:
-        values = (("i1", 1), ("i4", 0), ("i4", 2**30), ("i1", -1))
+        values = (("i1", 1), ("i1", 1), ("i4", 0), ("i4", 2**30), ("i1", -1))
         return make(kind, *image.values(), 0, *(tern_c.pointer(np.full(32, v), d) for d, v in values), 0, -128, 127)
     if kind is tern_c.FullyConnectedVectorsParams:
         return make(kind, 4, 4, 4, 2, *pointers_for_vectors(), 0, -128, 127)

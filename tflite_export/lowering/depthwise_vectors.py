@@ -6,13 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, KernelCall
 from tflite_export.lowering.doubled import doubled_bias
-from tflite_export.vector_packing import VECTOR, in_tap_order, pack_taps
+from tflite_export.vector_packing import VECTOR, halves, in_level_order, in_tap_order, pack_taps
 
 # TERN_DEPTHWISE_MAXIMUM_TAPS of micro/.
 _MOST_TAPS = 31
+# So many times an int8 still fits 16 bits.
+_MOST_STEPS = 255
 
 
 def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | None:
@@ -36,7 +40,8 @@ def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | No
     columns = (fields["output"]["width"] - 1) * window["stride_width"] + (window["width"] - 1) * window[
         "dilation_width"
     ]
-    packed = pack_taps(kernels)
+    levels = _levels(kernels)
+    packed = pack_taps(*halves(kernels)) if levels is None else pack_taps(kernels // np.where(levels, levels, 1))
     return dataclasses.replace(
         call,
         function="tern_depthwise_conv2d_vectors",
@@ -44,6 +49,7 @@ def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | No
         fields={
             **{key: fields[key] for key in ("input", "output", "window", "input_zero_point")},
             "weights": Constant("weights", packed),
+            "levels": None if levels is None else Constant("plus", in_level_order(levels)),
             "bias": Constant("bias", in_tap_order(bias.data // 2)),
             "multiplier": Constant("multiplier", in_tap_order(requantization["multiplier"].data)),
             "shift": Constant("shift", in_tap_order(requantization["shift"].data, -1)),
@@ -51,7 +57,14 @@ def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | No
         },
         weight_format="int8",
         scratch_bytes=window["height"] * (4 + (columns + 1) * channels) + VECTOR,
-        reason=f"in two vectors of 4 bits a tap, for Helium: {packed.nbytes:,} bytes, int8 {weights.data.nbytes:,}",
+        reason=f"{'two vectors' if levels is None else 'a vector'} a tap, for Helium: {packed.nbytes:,} bytes",
         in_place=(),
         alternatives=(call,),
     )
+
+
+def _levels(kernels: np.ndarray) -> np.ndarray | None:
+    """What all weights of a channel are multiples of, int8, if they are few times that; ternary ones mostly are."""
+    levels = np.gcd.reduce(np.abs(kernels.astype(np.int16)), axis=0)
+    steps = np.abs(kernels.astype(np.int16)).sum(0) // np.maximum(levels, 1)
+    return levels.astype(np.int8) if (steps <= _MOST_STEPS).all() and (levels <= 127).all() else None
