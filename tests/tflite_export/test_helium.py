@@ -10,7 +10,8 @@ import pytest
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 from tflite_export import ExportReport, Graph, export
-from tflite_export.boards import get_board
+from tflite_export.boards import CORES, get_board
+from tflite_export.core_sizes import measure_core
 from tflite_export.emulator import run_firmware
 from tflite_export.firmware import build_firmware
 from tflite_export.host import HostModel, c_sources, include_dirs
@@ -180,6 +181,19 @@ def test_helium_equals_the_reference(
     samples = _samples(report)
     expected = Reference(report.tflite_path.read_bytes())(samples)
     np.testing.assert_array_equal(run_firmware(image, samples).outputs, expected)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+@pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
+def test_the_stack_has_a_bound(name: str, compiler: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
+    if compiler == "gcc":
+        require_tool(CORES["cortex-m55"].gcc[0])
+    report = export(_network(name), tmp_path, core="cortex-m55", cores=())
+    files = {file: (tmp_path / file).read_text() for file in (f"{report.name}.c", f"{report.name}.h")}
+    found = measure_core(files, report.name, "cortex-m55", compiler)
+    assert found.stack_bytes is not None, found.stack_note
+    assert 150 < found.stack_bytes < 600
+    assert 1000 < found.code_bytes < 4500
 
 
 def test_helium_is_for_cores_that_have_it() -> None:
