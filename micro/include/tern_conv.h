@@ -138,7 +138,10 @@ tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params 
  * each tap has a vector of (w + 8) / 16, rounded down, and then one of w less 16 times that.
  *
  * Biases and scales of a group come in the order of its channels 0, 4, 8, 12, then 2, 6, 10, 14, then 1, 5, 9, 13 and
- * 3, 7, 11, 15, and levels in that of 0, 2, 4, .. 14, 1, 3, 5, .. 15. */
+ * 3, 7, 11, 15, and levels in that of 0, 2, 4, .. 14, 1, 3, 5, .. 15.
+ *
+ * Without dilation of its height each line of the input is copied once, before the first line of outputs that sees it. So the output
+ * may start in the input's place, where no output comes to lie on a line that is still to be copied. */
 typedef struct {
     tern_shape input, output;
     tern_window window;

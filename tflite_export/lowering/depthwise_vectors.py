@@ -58,9 +58,24 @@ def with_depthwise_vectors(call: KernelCall, weights: Tensor) -> KernelCall | No
         weight_format="int8",
         scratch_bytes=window["height"] * (4 + (columns + 1) * channels) + VECTOR,
         reason=f"{'two vectors' if levels is None else 'a vector'} a tap, for Helium: {packed.nbytes:,} bytes",
-        in_place=(),
+        in_place=(0,) if fits_in_place(fields) else (),
         alternatives=(call,),
     )
+
+
+def fits_in_place(fields: Mapping[str, Any]) -> bool:
+    """Whether every line of the input is copied before an output comes to its place.
+
+    Args:
+        fields: of the call of any depthwise convolution: `input`, `output` and `window`.
+    """
+    source, target, window = fields["input"], fields["output"], fields["window"]
+    if window["dilation_height"] > 1 or target["height"] * target["width"] > source["height"] * source["width"]:
+        return False
+    stride, lines = window["stride_height"], np.arange(target["height"] - 1)
+    # the first line of the input that the next line of outputs, and none before it, sees
+    fresh = lines * stride - window["pad_top"] + max(stride, window["height"])
+    return bool(((lines + 1) * target["width"] <= fresh * source["width"]).all())
 
 
 def _levels(kernels: np.ndarray) -> np.ndarray | None:
