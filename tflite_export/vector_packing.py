@@ -74,6 +74,52 @@ def pack_connected_int8(rows: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(_vectors(rows).transpose(0, 2, 1, 3)).view(np.uint8).reshape(-1)
 
 
+def pack_taps(*planes: np.ndarray) -> np.ndarray:
+    """Order the weights of a depthwise convolution.
+
+    Args:
+        planes: int8, shape (taps, channels): a vector each of every tap.
+
+    Returns:
+        int8, flat: of 16 channels at a time, of each tap a vector of each plane.
+    """
+    taps, channels = planes[0].shape
+    padded = np.pad(np.stack(planes, axis=1).astype(np.int8), ((0, 0), (0, 0), (0, -channels % VECTOR)))
+    return padded.reshape(taps, len(planes), -1, VECTOR).transpose(2, 0, 1, 3).reshape(-1)
+
+
+def halves(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split int8 weights in sixteenths, to the nearest, and rests, which are from -8 to 7.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import halves
+        >>> [half.tolist() for half in halves(np.array([127, -128, 5], np.int8))]
+        [[8, -8, 0], [-1, 0, 5]]
+    """
+    wide = kernels.astype(np.int16)
+    upper = (wide + 8) >> 4
+    return upper, wide - 16 * upper
+
+
+def in_level_order(values: np.ndarray) -> np.ndarray:
+    """A value a channel, of 16 at a time the even ones first, zeros to the end of the last vector."""
+    return np.pad(values, (0, -len(values) % VECTOR)).reshape(-1, VECTOR // 2, 2).transpose(0, 2, 1).reshape(-1)
+
+
+def in_tap_order(values: np.ndarray, fill: int = 0) -> np.ndarray:
+    """A value a channel, in the order in which the depthwise kernel takes them; `fill` to the end of the last vector.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.vector_packing import in_tap_order
+        >>> in_tap_order(np.arange(16)).tolist()
+        [0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15]
+    """
+    padded = np.pad(values, (0, -len(values) % VECTOR), constant_values=fill)
+    return padded.reshape(-1, 4, 4).transpose(0, 2, 1)[:, [0, 2, 1, 3]].reshape(-1)
+
+
 def pack_bits(codes: np.ndarray) -> np.ndarray:
     """Pack binary codes in bits: 1 is `plus`, 0 `minus`.
 

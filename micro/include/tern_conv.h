@@ -141,6 +141,33 @@ tern_status tern_depthwise_conv2d_base3_ref(const tern_depthwise_conv2d_params *
 tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                              int8_t *output);
 
+/* DEPTHWISE_CONV_2D with as many channels out as in and up to 31 taps, for Helium: as the `_ref` kernels.
+ *
+ * Channels lie in groups of 16, the last one filled up with any weights. With levels a group has a vector of weights a tap; a
+ * weight counts its channel's level times, and those of a channel are such that the sum of their magnitudes is 255 at most. Without
+ * each tap has a vector of (w + 8) / 16, rounded down, and then one of w less 16 times that.
+ *
+ * Biases and scales of a group come in the order of its channels 0, 4, 8, 12, then 2, 6, 10, 14, then 1, 5, 9, 13 and
+ * 3, 7, 11, 15, and levels in that of 0, 2, 4, .. 14, 1, 3, 5, .. 15.
+ *
+ * Without dilation of its height each line of the input is copied once, before the first line of outputs that sees it. So the output
+ * may start in the input's place, where no output comes to lie on a line that is still to be copied. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    const int8_t *weights;
+    const int8_t *levels;      /* in whole groups, or null */
+    const int32_t *bias;       /* in whole groups: bias - input zero point * sum of the weights */
+    const int32_t *multiplier; /* in whole groups, in [0, 2^31) */
+    const int8_t *shift;       /* in whole groups, in [-31, -1] */
+    int32_t zero_point, minimum, maximum;
+} tern_depthwise_conv2d_vectors_params;
+
+tern_status tern_depthwise_conv2d_vectors(const tern_depthwise_conv2d_vectors_params *params,
+                                          const int8_t *input, int8_t *output, void *scratch);
+int32_t tern_depthwise_conv2d_vectors_scratch_bytes(const tern_depthwise_conv2d_vectors_params *params);
+
 /* TRANSPOSE_CONV. The window slides over the output: tap k of input position i adds to output position
  * i * stride - pad + k. Dilations are 1. The weights are those of CONV_2D, a row an output channel. */
 typedef struct {

@@ -83,22 +83,20 @@ static void write_columns(const tern_conv2d_vectors_params *params, const int8_t
     }
 }
 
-/* `count` columns, the last of them twice where they are not whole triples. */
-static void write_group(tern_vector_block block, int32_t count) {
+/* `count` columns; the last ones again where they are not whole triples. */
+static void write_group(const tern_vector_block *group, int32_t count) {
+    tern_vector_block block = *group;
+    const int32_t input_stride = block.input_stride, output_stride = block.output_stride;
     if (count >= TRIPLE) {
         block.triples = count / TRIPLE;
         tern_write_vector_block(&block);
-        if (count % TRIPLE == 0)
-            return;
-        block.input += (count - TRIPLE) * block.input_stride;
-        block.output += (count - TRIPLE) * block.output_stride;
-        block.triples = 1;
-        tern_write_vector_block(&block);
-        return;
+        block.input += (count - TRIPLE) * input_stride;
+        block.output += (count - TRIPLE) * output_stride;
+        count = count % TRIPLE == 0 ? 0 : 1;
+    } else {
+        block.input_stride = block.output_stride = 0; /* the same three times */
     }
-    const int32_t input_stride = block.input_stride, output_stride = block.output_stride;
     block.triples = 1;
-    block.input_stride = block.output_stride = 0; /* the same three times */
     for (int32_t i = 0; i < count; i++) {
         tern_write_vector_block(&block);
         block.input += input_stride;
@@ -122,18 +120,18 @@ static const int8_t *group_weights(const tern_conv2d_vectors_params *params, con
 }
 
 /* All output channels of `count` columns. */
-static void write_block(const tern_conv2d_vectors_params *params, tern_vector_block block, int32_t count,
+static void write_block(const tern_conv2d_vectors_params *params, tern_vector_block *block, int32_t count,
                         int8_t *unpacked) {
     const uint8_t *weights = params->weights;
     const int32_t channels = params->output.channels;
     for (int32_t first = 0; first < channels; first += GROUP) {
-        block.weights = group_weights(params, &weights, first, block.vectors, unpacked);
-        block.bias = params->bias + first;
-        block.multiplier = params->multiplier + first;
-        block.shift = params->shift + first;
-        block.channels = channels - first < GROUP ? channels - first : GROUP;
+        block->weights = group_weights(params, &weights, first, block->vectors, unpacked);
+        block->bias = params->bias + first;
+        block->multiplier = params->multiplier + first;
+        block->shift = params->shift + first;
+        block->channels = channels - first < GROUP ? channels - first : GROUP;
         write_group(block, count);
-        block.output += GROUP;
+        block->output += GROUP;
     }
 }
 
@@ -153,32 +151,31 @@ tern_status tern_conv2d_vectors(const tern_conv2d_vectors_params *params, const 
     const int32_t vectors = vectors_in_row(params), count = position_count(params);
     int8_t *const unpacked = scratch, *const columns = unpacked + unpacked_rows(params) * vectors * BYTES;
     const bool in_place = is_in_place(params);
-    const tern_vector_block block = {unpacked,
-                                     NULL,
-                                     NULL,
-                                     NULL,
-                                     in_place ? input : columns,
-                                     vectors * BYTES,
-                                     output,
-                                     params->output.channels,
-                                     vectors,
-                                     0,
-                                     params->zero_point,
-                                     params->minimum,
-                                     params->maximum,
-                                     0};
+    tern_vector_block block = {unpacked,
+                               NULL,
+                               NULL,
+                               NULL,
+                               in_place ? input : columns,
+                               vectors * BYTES,
+                               output,
+                               params->output.channels,
+                               vectors,
+                               0,
+                               params->zero_point,
+                               params->minimum,
+                               params->maximum,
+                               0};
     if (in_place) {
-        write_block(params, block, count, unpacked);
+        write_block(params, &block, count, unpacked);
         return TERN_OK;
     }
     const int32_t most = columns_in_scratch(params);
     clear_rests((uint8_t *)columns, most, vectors * BYTES, weights_in_row(params));
     for (int32_t first = 0; first < count; first += most) {
-        tern_vector_block next = block;
         const int32_t positions = count - first < most ? count - first : most;
         write_columns(params, input, first, positions, (uint8_t *)columns);
-        next.output = output + first * params->output.channels;
-        write_block(params, next, positions, unpacked);
+        block.output = output + first * params->output.channels;
+        write_block(params, &block, positions, unpacked);
     }
     return TERN_OK;
 }

@@ -1,56 +1,5 @@
 #include "window_copy.h"
-#include "port.h"
-
-#ifdef TERN_PORT_MVE
-
-/* Sixteen bytes at a time, and the rest masked: no address is special. */
-static inline uint8_t *copy_bytes(uint8_t *to, const uint8_t *from, int32_t count) {
-    uint8_t *end = to + count;
-    __asm__ volatile("wlstp.8 lr, %2, 2f\n"
-                     "1: vldrb.8 q0, [%1], #16\n"
-                     "vstrb.8 q0, [%0], #16\n"
-                     "letp lr, 1b\n"
-                     "2:"
-                     : "+l"(to), "+l"(from)
-                     : "r"(count)
-                     : "d0", "d1", "lr", "memory");
-    return end;
-}
-
-static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
-    uint8_t *end = to + count;
-    __asm__ volatile("vdup.8 q0, %1\n"
-                     "wlstp.8 lr, %2, 2f\n"
-                     "1: vstrb.8 q0, [%0], #16\n"
-                     "letp lr, 1b\n"
-                     "2:"
-                     : "+l"(to)
-                     : "r"(value), "r"(count)
-                     : "d0", "d1", "lr", "memory");
-    return end;
-}
-
-#else
-
-/* By words first, which cores that take them from any address load so; others load their bytes. */
-static inline uint8_t *copy_bytes(uint8_t *to, const uint8_t *from, int32_t count) {
-    for (; count >= 4; count -= 4) {
-        __builtin_memcpy(to, from, 4);
-        to += 4;
-        from += 4;
-    }
-    for (; count > 0; count--)
-        *to++ = *from++;
-    return to;
-}
-
-static inline uint8_t *fill_bytes(uint8_t *to, uint8_t value, int32_t count) {
-    for (; count > 0; count--)
-        *to++ = value;
-    return to;
-}
-
-#endif
+#include "byte_runs.h"
 
 /* `lines` runs, `step` bytes from one to the next one; `room` is what the last one may be read of. */
 static void copy_lines(uint8_t *to, const uint8_t *from, int32_t lines, int32_t step, int32_t run,
@@ -72,7 +21,7 @@ static void copy_lines(uint8_t *to, const uint8_t *from, int32_t lines, int32_t 
     }
 #endif
     for (; lines > 0; lines--) {
-        to = copy_bytes(to, from, run);
+        to = tern_copy_bytes(to, from, run);
         from += step;
     }
     (void)room;
@@ -112,13 +61,14 @@ void tern_copy_window(const tern_window *window, const tern_shape *shape, const 
     for (int32_t ky = 0; ky < window->height; ky++) {
         const int32_t at = top + ky * window->dilation_height;
         if (at < 0 || at >= shape->height || taps.begin == taps.end) {
-            to = fill_bytes(to, padding, window->width * channels);
+            to = tern_fill_bytes(to, padding, window->width * channels);
             continue;
         }
-        to = fill_bytes(to, padding, taps.begin * channels);
+        to = tern_fill_bytes(to, padding, taps.begin * channels);
         for (int32_t kx = taps.begin; kx < runs; kx++)
-            to = copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels), run);
-        to = fill_bytes(to, padding, (window->width - taps.end) * channels);
+            to = tern_copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels),
+                                 run);
+        to = tern_fill_bytes(to, padding, (window->width - taps.end) * channels);
     }
 }
 
@@ -134,12 +84,12 @@ static void copy_runs(const tern_window *window, const tern_shape *shape, const 
         uint8_t *run_to = to + ky * run;
         if (at < 0 || at >= shape->height) {
             for (int32_t i = 0; i < count; i++)
-                (void)fill_bytes(run_to + i * stride, padding, run);
+                (void)tern_fill_bytes(run_to + i * stride, padding, run);
             continue;
         }
         const uint8_t *from = input + (at * shape->width * shape->channels + left);
         for (int32_t i = 0; i < count; i++)
-            (void)copy_bytes(run_to + i * stride, from + i * step, run);
+            (void)tern_copy_bytes(run_to + i * stride, from + i * step, run);
     }
 }
 

@@ -393,6 +393,48 @@ static tern_status call_depthwise(bool hostile) {
     return depthwises[format](&p, input, output);
 }
 
+static tern_status call_depthwise_vectors(bool hostile) {
+    tern_depthwise_conv2d_vectors_params p = {random_shape(),
+                                              random_shape(),
+                                              random_window(),
+                                              between(-128, 127),
+                                              NULL,
+                                              NULL,
+                                              NULL,
+                                              NULL,
+                                              NULL,
+                                              between(-128, 127),
+                                              0,
+                                              0};
+    p.input.channels = p.output.channels = between(1, 40);
+    const int32_t channels = (p.output.channels + 15) / 16 * 16;
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, -1);
+    }
+    if (one_in(2))
+        p.levels = block(channels);
+    p.weights = block(p.window.height * p.window.width * channels * (p.levels == NULL ? 2 : 1));
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    random_clamp(&p.minimum, &p.maximum);
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    void *scratch = block(tern_depthwise_conv2d_vectors_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.input.height, 8);
+    else if (hostile && one_in(2))
+        spoil_value(&p.window.pad_top, 2);
+    else if (hostile)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.zero_point, 1);
+    return tern_depthwise_conv2d_vectors(&p, input, output, scratch);
+}
+
 typedef tern_status connected(const tern_fully_connected_params *, const int8_t *, int8_t *);
 static connected *const connecteds[] = {tern_fully_connected_int8_ref, tern_fully_connected_ternary_ref,
                                         tern_fully_connected_base3_ref, tern_fully_connected_binary_ref};
@@ -856,6 +898,7 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_packed_gaps,
                               call_conv2d_vectors,
                               call_depthwise,
+                              call_depthwise_vectors,
                               call_fully_connected,
                               call_fully_connected_pairs,
                               call_fully_connected_tables,

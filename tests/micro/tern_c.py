@@ -117,6 +117,17 @@ class DepthwiseConv2dParams(Structure):
     ]
 
 
+class DepthwiseVectorsParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        ("input_zero_point", c_int32),
+        *((name, c_void_p) for name in ("weights", "levels", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
+    ]
+
+
 class FullyConnectedParams(Structure):
     _fields_ = [
         ("rows", c_int32),
@@ -302,6 +313,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_vectors": Conv2dVectorsParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
+    "tern_depthwise_conv2d_vectors": DepthwiseVectorsParams,
     "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
     **{f"tern_fully_connected_{kind}": FullyConnectedFastParams for kind in ("tables", "split_tables", "int8")},

@@ -63,6 +63,9 @@ def good_params(name: str) -> Structure:
         )
     if kind is tern_c.Conv2dVectorsParams:
         return make(kind, *image.values(), 0, 2, *pointers_for_vectors(), 0, -128, 127, 6)
+    if kind is tern_c.DepthwiseVectorsParams:
+        values = (("i1", 1), ("i1", 1), ("i4", 0), ("i4", 2**30), ("i1", -1))
+        return make(kind, *image.values(), 0, *(tern_c.pointer(np.full(32, v), d) for d, v in values), 0, -128, 127)
     if kind is tern_c.FullyConnectedVectorsParams:
         return make(kind, 4, 4, 4, 2, *pointers_for_vectors(), 0, -128, 127)
     if kind in (tern_c.DepthwiseConv2dParams, tern_c.TransposeConv2dParams):
@@ -136,7 +139,8 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_conv2d_vectors"]
+FAST_DEPTHWISES = ["tern_depthwise_conv2d_vectors"]
+FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_conv2d_vectors", *FAST_DEPTHWISES]
 CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
@@ -162,7 +166,9 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "kernel_channels", 0, ERROR_SHAPE),
     (CONV2DS, "kernel_channels", -4, ERROR_SHAPE),
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
-    (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
+    ([*DEPTHWISES, *FAST_DEPTHWISES], "input.channels", 3, ERROR_SHAPE),
+    (FAST_DEPTHWISES, "output.channels", 8, ERROR_SHAPE),
+    *((FAST_DEPTHWISES, f"window.{side}", 32, ERROR_SHAPE) for side in ("height", "width")),
     *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
     *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
     *((["tern_conv2d_vectors"], path, None, ERROR_NULL) for path in ("plus", "minus")),
@@ -352,10 +358,11 @@ def test_int8_weights_need_no_levels() -> None:
         assert tern_c.status_of(name, params, *buffers(name)) == OK
 
 
-@pytest.mark.parametrize("name", [*CONNECTED_VECTORS, "tern_conv2d_vectors"])
+@pytest.mark.parametrize("name", [*CONNECTED_VECTORS, *FAST_DEPTHWISES, "tern_conv2d_vectors"])
 def test_every_scale_of_vectors_is_checked(name: str) -> None:
     for multiplier, shift in ((-1, -1), (2**30, 0), (2**30, 1), (2**30, -32), (2**30, -128)):
         params: Any = good_params(name)
-        params.multiplier = params.multipliers = tern_c.pointer(np.array([2**30] * 3 + [multiplier]), np.int32)
-        params.shift = params.shifts = tern_c.pointer(np.array([-1, -1, -1, shift]), np.int8)
+        multipliers, shifts = [2**30] * 3 + [multiplier] + [2**30] * 12, [-1] * 3 + [shift] + [-1] * 12
+        params.multiplier = params.multipliers = tern_c.pointer(np.array(multipliers), np.int32)
+        params.shift = params.shifts = tern_c.pointer(np.array(shifts), np.int8)
         assert tern_c.status_of(name, params, *buffers(name)) == ERROR_PARAMETER

@@ -13,6 +13,7 @@ from tern_c import (
     FORMATS,
     AddParams,
     DepthwiseConv2dParams,
+    DepthwiseVectorsParams,
     MeanParams,
     Pair,
     Pool2dParams,
@@ -21,6 +22,9 @@ from tern_c import (
     dimensions,
     make,
 )
+
+from tflite_export.lowering.depthwise_vectors import fits_in_place
+from tflite_export.vector_packing import halves, pack_taps
 
 SEEDS = range(40)
 
@@ -77,6 +81,55 @@ def test_depthwise(kind: str, seed: int) -> None:
         requantization=tern_c.requantization(random_requantization(rng, shape[2])),
     )
     check_in_place(f"tern_depthwise_conv2d_{kind}_ref", params, image, place=0, output=shape)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_depthwise_vectors(seed: int) -> None:
+    """With any padding, where the exporter says so."""
+    rng = np.random.default_rng(seed)
+    image = random_int8(rng, *rng.integers(1, 12, 2), int(rng.choice([3, 16, 20])))
+    window = random_window(rng, image.shape[:2], bool(seed % 2))
+    shape = (*window.output, image.shape[2])
+    fields = {
+        "input": dict(zip(("height", "width"), image.shape[:2], strict=True)),
+        "output": dict(zip(("height", "width"), window.output, strict=True)),
+        "window": {name: getattr(tern_c.window(window), name) for name, _ in tern_c.WindowParams._fields_},
+    }
+    if not fits_in_place(fields):
+        return
+    channels = shape[2]
+    taps = random_int8(rng, window.kernel[0] * window.kernel[1], channels)
+    params = make(
+        DepthwiseVectorsParams,
+        Shape(*image.shape),
+        Shape(*shape),
+        tern_c.window(window),
+        int(rng.integers(-128, 128)),
+        tern_c.pointer(pack_taps(*halves(taps)), np.int8),
+        None,
+        tern_c.pointer(rng.integers(-1000, 1000, 32), np.int32),
+        tern_c.pointer(rng.integers(2**30, 2**31, 32), np.int32),
+        tern_c.pointer(np.full(32, -8), np.int8),
+        0,
+        -128,
+        127,
+    )
+    name = "tern_depthwise_conv2d_vectors"
+    expected = tern_c.call(name, params, image, output=shape).ravel()
+    place = image.ravel().copy()
+    scratch = np.zeros(tern_c.scratch_bytes(name, params), np.int8)
+    assert tern_c.status_of(name, params, place, place, scratch) == tern_c.OK
+    np.testing.assert_array_equal(place[: expected.size], expected)
+    np.testing.assert_array_equal(place[expected.size :], image.ravel()[expected.size :])
+
+
+def test_depthwise_vectors_in_place_of_a_padded_input() -> None:
+    size = {"height": 9, "width": 7}
+    window = {"height": 3, "width": 3, "stride_height": 1, "dilation_height": 1, "pad_top": 1, "pad_left": 1}
+    assert fits_in_place({"input": size, "output": size, "window": window})
+    assert not fits_in_place({"input": size, "output": size, "window": {**window, "pad_top": 3}})
+    assert not fits_in_place({"input": size, "output": size, "window": {**window, "dilation_height": 2}})
+    assert not fits_in_place({"input": size, "output": {**size, "width": 8}, "window": window})
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -10,7 +10,8 @@ import pytest
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 from tflite_export import ExportReport, Graph, export
-from tflite_export.boards import get_board
+from tflite_export.boards import CORES, get_board
+from tflite_export.core_sizes import measure_core
 from tflite_export.emulator import run_firmware
 from tflite_export.firmware import build_firmware
 from tflite_export.host import HostModel, c_sources, include_dirs
@@ -87,9 +88,44 @@ def _connected() -> bytes:
     return build_model(tensors, ops, ["x0"], [f"x{len(CONNECTED)}"])
 
 
+# Depthwise layers of 40 channels: kernel, stride, dilation, padding, levels.
+DEPTHWISE: tuple[tuple[tuple[int, int], int, int, str, tuple[int, ...] | None], ...] = (
+    ((3, 3), 1, 1, "SAME", None),
+    ((3, 3), 1, 1, "SAME", (-128, 0, 127)),
+    ((5, 5), 1, 1, "SAME", None),
+    ((2, 3), 1, 2, "SAME", (-100, 100)),
+    ((3, 1), 2, 1, "SAME", None),
+    ((2, 2), 1, 1, "VALID", (-100, 0, 100)),
+)
+
+
+def _depthwise() -> bytes:
+    rng = np.random.default_rng(0)
+    height, width, channels = 9, 7, 40
+    tensors, ops = [TensorSpec("x0", (1, height, width, channels), 0.05, 3)], []
+    for i, (size, stride, dilation, padding, levels) in enumerate(DEPTHWISE):
+        shape = (1, *size, channels)
+        weights = rng.integers(-128, 128, shape) if levels is None else rng.choice(levels, shape)
+        scales = (rng.uniform(0.5, 1.5, channels) / (80 * np.sqrt(size[0] * size[1]))).tolist()
+        bias = rng.integers(-500, 500, channels).astype(np.int32)
+        reach = [0 if padding == "SAME" else dilation * (taps - 1) for taps in size]
+        height, width = -(-(height - reach[0]) // stride), -(-(width - reach[1]) // stride)
+        tensors += [
+            TensorSpec(f"w{i}", shape, scales, [0] * channels, weights.astype(np.int8), 3),
+            TensorSpec(f"b{i}", (channels,), [0.05 * scale for scale in scales], [0] * channels, bias, dtype="int32"),
+            TensorSpec(f"x{i + 1}", (1, height, width, channels), 0.05, int(rng.integers(-20, 20))),
+        ]
+        options = {"padding": padding, "strideH": stride, "strideW": stride, "depthMultiplier": 1}
+        options |= {"dilationHFactor": dilation, "dilationWFactor": dilation}
+        ops.append(OpSpec("DEPTHWISE_CONV_2D", [f"x{i}", f"w{i}", f"b{i}"], [f"x{i + 1}"], options))
+    return build_model(tensors, ops, ["x0"], [f"x{len(DEPTHWISE)}"])
+
+
 def _network(name: str) -> bytes:
     if name == "connected":
         return _connected()
+    if name == "depthwise":
+        return _depthwise()
     rng = np.random.default_rng(0)
     (height, width, channels), layers = NETWORKS[name]
     tensors = [TensorSpec("x0", (1, height, width, channels), 0.05, 3)]
@@ -120,12 +156,11 @@ def _samples(report: ExportReport) -> np.ndarray:
     return np.concatenate([extremes, np.random.default_rng(1).integers(-128, 128, (3, size)).astype(np.int8)])
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "connected"])
+@pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
 def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
     report = export(_network(name), tmp_path, core="cortex-m55", cores=())
-    assert {layer.kernel.removeprefix("tern_") for layer in report.layers} == {
-        "fully_connected_vectors" if name == "connected" else "conv2d_vectors"
-    }
+    kernel = {"connected": "fully_connected", "depthwise": "depthwise_conv2d"}.get(name, "conv2d")
+    assert {layer.kernel for layer in report.layers} == {f"tern_{kernel}_vectors"}
     samples = _samples(report)
     expected = Reference(report.tflite_path.read_bytes())(samples)
     assert len(np.unique(expected)) > 2, "a network that says nothing"
@@ -134,7 +169,7 @@ def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("compiler", ["gcc", "zig"])
-@pytest.mark.parametrize("name", [*NETWORKS, "connected"])
+@pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
 def test_helium_equals_the_reference(
     name: str, compiler: str, tmp_path: Path, require_board: Callable[[str], None]
 ) -> None:
@@ -148,8 +183,21 @@ def test_helium_equals_the_reference(
     np.testing.assert_array_equal(run_firmware(image, samples).outputs, expected)
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+@pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
+def test_the_stack_has_a_bound(name: str, compiler: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
+    if compiler == "gcc":
+        require_tool(CORES["cortex-m55"].gcc[0])
+    report = export(_network(name), tmp_path, core="cortex-m55", cores=())
+    files = {file: (tmp_path / file).read_text() for file in (f"{report.name}.c", f"{report.name}.h")}
+    found = measure_core(files, report.name, "cortex-m55", compiler)
+    assert found.stack_bytes is not None, found.stack_note
+    assert 150 < found.stack_bytes < 600
+    assert 1000 < found.code_bytes < 4500
+
+
 def test_helium_is_for_cores_that_have_it() -> None:
-    for name in ("wide", "connected"):
+    for name in ("wide", "connected", "depthwise"):
         for core in ("cortex-m4", "cortex-m7", "rv32imac"):
             calls = lower(Graph.read(_network(name)), core=core)
             assert not any("vectors" in call.function for call in calls)

@@ -64,12 +64,21 @@ def with_vectors(call: KernelCall, weights: Tensor, levels: Levels | None) -> Ke
             **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
             "block_positions": 0,
         },
-        reason=f"{call.reason}; in vectors, for Helium",
+        reason=_reason(call, weights, packed, levels),
     )
     row_bytes = -(-rows.shape[1] // VECTOR) * VECTOR
     few, many = (_with_positions(fast, positions, row_bytes) for positions in (_FEW_POSITIONS, _positions(row_bytes)))
     alternatives = (few, call) if few.scratch_bytes < many.scratch_bytes else (call,)
     return dataclasses.replace(many, alternatives=alternatives)
+
+
+def _reason(call: KernelCall, weights: Tensor, packed: np.ndarray, levels: Levels | None) -> str:
+    assert weights.data is not None
+    if levels is None:
+        return f"{call.reason}; in vectors, for Helium"
+    size = packed.nbytes + 2 * len(whole_groups(levels.plus))
+    saved = f"{size:,} bytes with the levels instead of {weights.data.nbytes:,}"
+    return f"{call.weight_format}: {saved}; in vectors, for Helium"
 
 
 def _positions(row_bytes: int) -> int:

@@ -68,9 +68,17 @@ def with_connected_vectors(call: KernelCall, weights: Tensor, levels: Levels | N
             **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
         },
         scratch_bytes=-(-weights.shape[1] // VECTOR) * VECTOR,
-        reason=f"{call.reason}; in vectors{' of 2 bits' if levels and levels.bits == 1 else ''}, for Helium",
+        reason=_reason(call, weights, packed, plus),
         alternatives=(call,),
     )
+
+
+def _reason(call: KernelCall, weights: Tensor, packed: np.ndarray, plus: np.ndarray | None) -> str:
+    assert weights.data is not None
+    if plus is None:
+        return f"{call.reason}; in vectors, for Helium"
+    instead = f"{packed.nbytes:,} bytes instead of {weights.data.nbytes:,}"
+    return f"{call.weight_format}: {instead}; in vectors of 2 bits a weight, for Helium"
 
 
 def _levels(role: str, values: np.ndarray | None) -> Field:
