@@ -45,12 +45,13 @@ def good_params(name: str) -> Structure:
         pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"))]
         gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels, -levels)
         return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
-    if kind is tern_c.Conv2dColumnsParams:
+    if kind in (tern_c.Conv2dColumnsParams, tern_c.DepthwiseConv2dLinesParams):
         values = ((0x01020304, "u4"), (0, "i4"), (2**30, "i4"), (-1, "i1"))
         return make(
             kind,
             *image.values(),
             0,
+            *(() if kind is tern_c.Conv2dColumnsParams else (0,)),
             *(tern_c.pointer(np.full(4, value), dtype) for value, dtype in values),
             0,
             -128,
@@ -115,7 +116,7 @@ def changed(params: Any, path: str, value: Any) -> Structure:
     return params
 
 
-FAST = ["tern_conv2d_gaps", "tern_conv2d_columns"]
+FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_depthwise_conv2d_lines"]
 CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
@@ -140,7 +141,8 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (CONV2DS, "input.channels", 20, ERROR_SHAPE),  # five groups for four outputs
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
     *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
-    *((["tern_conv2d_columns"], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((["tern_depthwise_conv2d_lines"], f"{tensor}.channels", 3, ERROR_SHAPE) for tensor in ("input", "output")),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),

@@ -15,6 +15,7 @@ from tflite_export.levels import CHANNEL_AXES
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps
+from tflite_export.lowering.depthwise_lines import with_lines
 from tflite_export.lowering.op_shapes import (
     activation,
     constant,
@@ -60,7 +61,10 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     sliding = window(op, source, target, height, width)
     geometry = {"input": image_shape(op, source), "output": image_shape(op, target), "window": sliding}
     call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
-    return [dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))]
+    call = dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))
+    if call.weight_format != "int8" and context.optimize == "size":
+        return [call]
+    return [with_lines(call, weights) or call]
 
 
 def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
