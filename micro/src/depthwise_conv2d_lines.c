@@ -1,8 +1,8 @@
 #include "depthwise_lines.h"
 #include "scaling.h"
 
-/* Four channels after the other four. Their lines are copied to a ring that holds those that a window spans, each input
- * once, with the zero point around; then a line of outputs is written of each channel. */
+/* Four channels after the other four: the lines of inputs that a band of outputs takes are copied, with the zero point
+ * around them; then the outputs of each channel are written. */
 
 typedef tern_depthwise_conv2d_lines_params lines_params;
 
@@ -29,29 +29,47 @@ static axes axes_of(const lines_params *params) {
     return params->along_height ? by_columns : by_rows;
 }
 
-/* Even, and as far as whole groups of outputs read. */
-static int64_t line_length(const axis *along) {
+/* How inputs lie in the scratch: for each of four channels the lines that a band of outputs takes, with padding before
+ * them; what pads a line behind its inputs is what pads the next one before. */
+typedef struct {
+    int32_t band;                 /* lines of outputs */
+    int64_t padding, inside;      /* elements of a line */
+    int64_t line, lines, channel; /* elements of a line, lines of a channel, elements of a channel */
+    int64_t weights;              /* words */
+} layout;
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static layout layout_of(const lines_params *params, const axes *by) {
+    const axis *across = &by->across, *along = &by->along;
     const int64_t groups = (along->output + TERN_LINE_OUTPUTS - 1) / TERN_LINE_OUTPUTS;
-    const int64_t reach = (int64_t)(along->kernel - 1) * along->dilation;
-    return (groups * TERN_LINE_OUTPUTS * along->stride + reach + 3) & ~(int64_t)1;
-}
-
-static int64_t weight_words(const axes *by) {
-    return (int64_t)by->across.kernel * 2 * tern_line_pairs(by->along.kernel);
-}
-
-static int64_t scratch_bytes(const axes *by) {
-    const int64_t lines = TERN_LINE_CHANNELS * (int64_t)by->across.kernel;
-    const int64_t length = line_length(&by->along);
-    if (length > INT32_MAX / lines)
-        return INT64_MAX;
-    return 2 * weight_words(by) * (int64_t)sizeof(uint32_t) + lines * length * (int64_t)sizeof(int16_t);
+    const int64_t reach = (int64_t)(along->kernel - 1) * along->dilation + 1;
+    const int64_t needed = (int64_t)(along->output - 1) * along->stride + reach;
+    const int64_t read = groups * TERN_LINE_OUTPUTS * along->stride + reach + 2; /* by groups, at most */
+    layout of;
+    of.band = across->dilation > 1 ? 1 : (int32_t)smaller(params->band, across->output);
+    of.padding = smaller(along->pad, needed);
+    of.inside = smaller(along->size, needed - of.padding);
+    of.line = of.padding + of.inside;
+    if (of.line < needed - of.padding)
+        of.line = needed - of.padding;
+    of.line = (of.line + 1) & ~(int64_t)1;
+    of.lines = (int64_t)(of.band - 1) * across->stride + across->kernel;
+    of.channel = of.lines * of.line + ((read - of.line + 1) & ~(int64_t)1);
+    of.weights = (int64_t)across->kernel * 2 * tern_line_pairs(along->kernel);
+    return of;
 }
 
 int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
     const axes by = axes_of(params);
-    const int64_t bytes = scratch_bytes(&by);
-    return bytes > INT32_MAX ? 0 : (int32_t)bytes;
+    const layout of = layout_of(params, &by);
+    if (of.lines > INT32_MAX / 32 || of.line > INT32_MAX / 32 / of.lines || of.weights > INT32_MAX / 32 ||
+        of.channel > INT32_MAX / 32)
+        return 0;
+    return (int32_t)(of.weights * (int64_t)sizeof(uint32_t) +
+                     TERN_LINE_CHANNELS * of.channel * (int64_t)sizeof(int16_t));
 }
 
 static tern_status check(const lines_params *params, const int8_t *input, const int8_t *output,
@@ -66,10 +84,10 @@ static tern_status check(const lines_params *params, const int8_t *input, const 
         return status;
     if (params->output.channels != params->input.channels ||
         tern_size(params->window.height, params->window.width, params->input.channels) == 0 ||
-        tern_depthwise_conv2d_lines_scratch_bytes(params) == 0)
+        (params->band > 0 && tern_depthwise_conv2d_lines_scratch_bytes(params) == 0))
         return TERN_ERROR_SHAPE;
     if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum))
+        !tern_is_clamp(params->minimum, params->maximum) || params->band < 1)
         return TERN_ERROR_PARAMETER;
     for (int32_t i = 0; i < params->output.channels; i++) {
         if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
@@ -78,137 +96,142 @@ static tern_status check(const lines_params *params, const int8_t *input, const 
     return TERN_OK;
 }
 
-/* What the loops share: `line` elements from one line of the ring to the next. */
+/* What the loops share. */
 typedef struct {
     const lines_params *params;
     axes by;
-    int32_t line;
-    int32_t inside_first, inside; /* the elements of a line that are inputs */
+    layout of;
     uint32_t *weights;
-    int16_t *ring; /* a ring of `kernel` lines for each of the channels */
+    int16_t *inputs;
 } lines_layer;
 
-/* The input's line `at`, or padding, to `slot` of the rings of `channels` channels. */
-static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at, int32_t slot,
-                      int32_t channels) {
-    const axis *across = &layer->by.across;
-    const int32_t ring = across->kernel * layer->line, step = layer->by.along.step;
-    int16_t *const to = layer->ring + slot * layer->line;
-    const bool outside = at < 0 || at >= across->size;
-    const int32_t first = outside ? layer->line : layer->inside_first, count = outside ? 0 : layer->inside;
-    for (int32_t i = 0; i < channels; i++) {
-        int16_t *padded = to + i * ring;
-        for (int32_t x = 0; x < first; x++)
-            padded[x] = (int16_t)layer->params->input_zero_point;
-        for (int32_t x = first + count; x < layer->line; x++)
-            padded[x] = (int16_t)layer->params->input_zero_point;
-    }
-    if (count == 0)
-        return;
-    const int8_t *from = input + at * across->step;
-    if (channels == TERN_LINE_CHANNELS) {
-        tern_copy_four_lines(to + first, ring, from, step, count);
-        return;
-    }
-    for (int32_t i = 0; i < channels; i++) {
-        for (int32_t x = 0; x < count; x++)
-            to[i * ring + first + x] = from[i + x * step];
-    }
+static void fill(int16_t *to, int32_t value, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (int16_t)value;
 }
 
-/* The weights of a channel twice, so that any line of the ring can be the first. */
-static void expand_weights(const lines_layer *layer, const int8_t *weights) {
-    const int32_t lines = layer->by.across.kernel, taps = layer->by.along.kernel;
-    const int32_t words = 2 * tern_line_pairs(taps);
-    for (int32_t i = 0; i < lines; i++) {
-        uint32_t *const to = layer->weights + i * words;
-        tern_expand_line_weights(to, weights + i * taps, taps);
-        for (int32_t j = 0; j < words; j++)
-            to[lines * words + j] = to[j];
+/* The input's line `at`, or padding, to the line `to` of each of `channels` channels. */
+static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at, int16_t *to,
+                      int32_t channels) {
+    const axis *across = &layer->by.across;
+    const int32_t channel = (int32_t)layer->of.channel, count = (int32_t)layer->of.inside;
+    const int32_t step = layer->by.along.step;
+    const bool outside = at < 0 || at >= across->size;
+    const int8_t *from = outside ? input : input + at * across->step;
+    if (!outside && channels == TERN_LINE_CHANNELS) {
+        tern_copy_four_lines(to, channel, from, step, count);
+        return;
+    }
+    for (int32_t i = 0; i < channels; i++) {
+        if (outside)
+            fill(to, layer->params->input_zero_point, count);
+        for (int32_t x = 0; !outside && x < count; x++)
+            to[x] = from[i + x * step];
+        to += channel;
     }
 }
 
 /* Any strides, dilations and clamp. */
-static void write_any_line(const lines_layer *layer, const int16_t *ring, int32_t slot, int32_t channel,
-                           int8_t *output) {
+static void write_any_lines(const lines_layer *layer, const int16_t *inputs, int32_t channel, int32_t count,
+                            int8_t *output) {
     const lines_params *params = layer->params;
-    const axis *along = &layer->by.along;
-    const int32_t lines = layer->by.across.kernel;
+    const axis *along = &layer->by.along, *across = &layer->by.across;
+    const int32_t line = (int32_t)layer->of.line;
     const tern_scaling by = tern_scaling_of(params->multiplier[channel], params->shift[channel],
                                             params->zero_point, params->minimum, params->maximum);
-    for (int32_t i = 0; i < along->output; i++) {
-        const int8_t *weight = params->weights + channel * lines * along->kernel;
-        int32_t sum = 0;
-        for (int32_t y = 0; y < lines; y++) {
-            const int32_t at = slot + y < lines ? slot + y : slot + y - lines;
-            const int16_t *x = ring + at * layer->line + i * along->stride;
-            for (int32_t tap = 0; tap < along->kernel; tap++) {
-                sum += *weight++ * *x;
-                x += along->dilation;
+    for (int32_t i = 0; i < count; i++) {
+        for (int32_t j = 0; j < along->output; j++) {
+            const int8_t *weight = params->weights + channel * across->kernel * along->kernel;
+            uint32_t sum = 0;
+            for (int32_t y = 0; y < across->kernel; y++) {
+                const int16_t *x = inputs + (i * across->stride + y) * line + j * along->stride;
+                for (int32_t tap = 0; tap < along->kernel; tap++)
+                    sum += (uint32_t)(*weight++ * x[tap * along->dilation]);
             }
+            output[i * across->output_step + j * along->output_step] =
+                tern_scale_doubled(&by, (int32_t)((uint32_t)params->bias[channel] + 2 * sum));
         }
-        *output = tern_scale_doubled(&by, (int32_t)((uint32_t)params->bias[channel] + 2 * (uint32_t)sum));
-        output += along->output_step;
     }
 }
 
-static bool is_plain(const lines_layer *layer) {
-    const axis *along = &layer->by.along;
-    return along->stride <= 2 && (along->dilation == 1 || along->kernel == 1) &&
-           layer->params->minimum == INT8_MIN && layer->params->maximum == INT8_MAX;
+/* Whether the lines of a channel are as tern_write_depthwise_band wants them. */
+static bool is_plain(const lines_params *params, const axes *by, int32_t channel) {
+    return by->along.stride <= 2 && (by->along.dilation == 1 || by->along.kernel == 1) &&
+           by->across.kernel <= TERN_LINE_MAXIMUM_LINES && params->minimum == INT8_MIN &&
+           params->maximum == INT8_MAX &&
+           tern_scaling_shift(params->shift[channel]) <= TERN_LINE_MAXIMUM_SHIFT;
 }
 
-/* One line of outputs of each of `count` channels; the window's first line is in `slot`. */
-static void write_lines(const lines_layer *layer, int32_t first, int32_t count, int32_t slot,
+/* `count` lines of outputs of one channel. */
+static void write_lines(const lines_layer *layer, const int16_t *inputs, int32_t channel, int32_t count,
                         int8_t *output) {
     const lines_params *params = layer->params;
-    const axis *along = &layer->by.along;
-    const int32_t lines = layer->by.across.kernel, pairs = tern_line_pairs(along->kernel);
-    const bool plain = is_plain(layer);
-    for (int32_t i = 0; i < count; i++) {
-        const int32_t channel = first + i;
-        const int16_t *ring = layer->ring + i * lines * layer->line;
-        if (!plain) {
-            write_any_line(layer, ring, slot, channel, output + channel);
-            continue;
+    const axis *along = &layer->by.along, *across = &layer->by.across;
+    if (!is_plain(params, &layer->by, channel)) {
+        write_any_lines(layer, inputs, channel, count, output);
+        return;
+    }
+    tern_expand_line_weights(layer->weights, params->weights + channel * across->kernel * along->kernel,
+                             across->kernel, along->kernel);
+    const int32_t line_bytes = (int32_t)layer->of.line * (int32_t)sizeof *inputs;
+    const int32_t groups = (along->output + TERN_LINE_OUTPUTS - 1) / TERN_LINE_OUTPUTS;
+    tern_depthwise_band band;
+    band.inputs = inputs;
+    band.output = output;
+    band.multiplier = params->multiplier[channel];
+    band.shift = tern_scaling_shift(params->shift[channel]);
+    band.offset = tern_scaling_offset(params->zero_point);
+    band.output_step = along->output_step;
+    band.left = along->output;
+    band.weights = layer->weights;
+    band.lines = across->kernel;
+    band.bias = params->bias[channel];
+    band.pairs = tern_line_pairs(along->kernel);
+    band.line_bytes = line_bytes;
+    band.stride = along->stride;
+    band.output_lines = count;
+    band.next_inputs =
+        across->stride * line_bytes - groups * TERN_LINE_OUTPUTS * along->stride * (int32_t)sizeof *inputs;
+    band.next_output = across->output_step - along->output * along->output_step;
+    band.outputs = along->output;
+    tern_write_depthwise_band(&band);
+}
+
+/* The lines that the next band takes too, from the end of the scratch's to their beginning. */
+static void move_lines(const lines_layer *layer, int32_t kept, int32_t channels) {
+    const int32_t line = (int32_t)layer->of.line, lines = (int32_t)layer->of.lines;
+    for (int32_t i = 0; i < channels; i++) {
+        int16_t *to = layer->inputs + i * layer->of.channel;
+        const uint32_t *from = (const uint32_t *)(const void *)(to + (lines - kept) * line);
+        for (int32_t left = kept * line / 2; left > 0; left--) {
+            __builtin_memcpy(to, from++, sizeof *from);
+            to += 2;
         }
-        expand_weights(layer, params->weights + channel * lines * along->kernel);
-        const tern_depthwise_line line = {ring,
-                                          layer->line * (int32_t)sizeof(int16_t),
-                                          layer->weights + (slot == 0 ? 0 : lines - slot) * 2 * pairs,
-                                          lines,
-                                          params->bias[channel],
-                                          params->multiplier[channel],
-                                          tern_scaling_shift(params->shift[channel]),
-                                          tern_scaling_offset(params->zero_point),
-                                          output + channel,
-                                          along->output_step,
-                                          along->output,
-                                          pairs,
-                                          along->stride};
-        tern_write_depthwise_line(&line);
     }
 }
 
-/* All outputs of `count` channels. A line that the next window also spans stays where it is. */
+/* All outputs of `channels` channels; each line of the input is copied once where the window is not dilated. */
 static void write_channels(const lines_layer *layer, const int8_t *input, int8_t *output, int32_t first,
-                           int32_t count) {
+                           int32_t channels) {
     const axis *across = &layer->by.across;
-    const bool dense = across->dilation == 1;
-    int32_t slot = 0, copied = -across->pad; /* lines before this one are in the ring */
-    for (int32_t i = 0; i < across->output; i++) {
+    const int32_t band = layer->of.band;
+    const int32_t shared = across->dilation == 1 ? across->kernel - across->stride : 0;
+    int32_t kept = 0;
+    for (int32_t i = 0; i < across->output; i += band) {
+        const int32_t left = across->output - i, count = left < band ? left : band;
         const int32_t top = i * across->stride - across->pad;
-        for (int32_t y = 0; y < across->kernel; y++) {
-            const int32_t at = top + y * across->dilation;
-            if (dense && at < copied)
-                continue;
-            const int32_t place = slot + y < across->kernel ? slot + y : slot + y - across->kernel;
-            copy_line(layer, input + first, at, place, count);
+        int16_t *to = layer->inputs + layer->of.padding + kept * layer->of.line;
+        for (int32_t j = kept; j < (count - 1) * across->stride + across->kernel; j++) {
+            copy_line(layer, input + first, top + j * across->dilation, to, channels);
+            to += layer->of.line;
         }
-        copied = top + across->kernel;
-        write_lines(layer, first, count, slot, output + i * across->output_step);
-        if (dense)
-            slot = (slot + across->stride) % across->kernel;
+        for (int32_t j = 0; j < channels; j++)
+            write_lines(layer, layer->inputs + j * layer->of.channel, first + j, count,
+                        output + first + j + i * across->output_step);
+        if (shared > 0 && left > band) {
+            kept = shared;
+            move_lines(layer, kept, channels);
+        }
     }
 }
 
@@ -217,17 +240,17 @@ tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;
-    lines_layer work = {params, axes_of(params), 0, 0, 0, scratch, NULL};
-    const axis *along = &work.by.along;
-    work.line = (int32_t)line_length(along);
-    work.inside_first = along->pad < work.line ? along->pad : work.line;
-    const int32_t room = work.line - work.inside_first;
-    work.inside = along->size < room ? along->size : room;
-    work.ring = (int16_t *)(void *)(work.weights + 2 * weight_words(&work.by));
+    lines_layer layer;
+    layer.params = params;
+    layer.by = axes_of(params);
+    layer.of = layout_of(params, &layer.by);
+    layer.weights = scratch;
+    layer.inputs = (int16_t *)(void *)(layer.weights + layer.of.weights);
+    fill(layer.inputs, params->input_zero_point, TERN_LINE_CHANNELS * layer.of.channel);
     const int32_t channels = params->input.channels;
     for (int32_t first = 0; first < channels; first += TERN_LINE_CHANNELS) {
         const int32_t left = channels - first;
-        write_channels(&work, input, output, first, left < TERN_LINE_CHANNELS ? left : TERN_LINE_CHANNELS);
+        write_channels(&layer, input, output, first, left < TERN_LINE_CHANNELS ? left : TERN_LINE_CHANNELS);
     }
     return TERN_OK;
 }

@@ -296,6 +296,7 @@ static tern_status call_depthwise_lines(bool hostile) {
                                             random_window(),
                                             between(-128, 127),
                                             between(0, 1),
+                                            between(1, 8),
                                             NULL,
                                             NULL,
                                             NULL,

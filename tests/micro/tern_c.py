@@ -111,7 +111,7 @@ class DepthwiseConv2dLinesParams(Structure):
         ("input", Shape),
         ("output", Shape),
         ("window", WindowParams),
-        *((name, c_int32) for name in ("input_zero_point", "along_height")),
+        *((name, c_int32) for name in ("input_zero_point", "along_height", "band")),
         *((name, c_void_p) for name in ("weights", "bias", "multiplier", "shift")),
         *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
     ]

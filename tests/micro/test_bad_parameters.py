@@ -51,7 +51,7 @@ def good_params(name: str) -> Structure:
             kind,
             *image.values(),
             0,
-            *(() if kind is tern_c.Conv2dColumnsParams else (0,)),
+            *(() if kind is tern_c.Conv2dColumnsParams else (0, 1)),
             *(tern_c.pointer(np.full(4, value), dtype) for value, dtype in values),
             0,
             -128,
@@ -142,6 +142,7 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     (DEPTHWISES, "input.channels", 3, ERROR_SHAPE),
     *((["tern_conv2d_gaps"], path, None, ERROR_NULL) for path in ("weights.gaps", "weights.channels")),
     *((FAST[1:], path, None, ERROR_NULL) for path in ("weights", "shift")),
+    *((["tern_depthwise_conv2d_lines"], "band", value, ERROR_PARAMETER) for value in (0, -1)),
     *((["tern_depthwise_conv2d_lines"], f"{tensor}.channels", 3, ERROR_SHAPE) for tensor in ("input", "output")),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)

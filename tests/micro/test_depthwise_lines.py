@@ -15,17 +15,17 @@ from tflite_export.lowering.depthwise_lines import fits_in_place
 
 
 def lines_params(
-    image: np.ndarray, weights: np.ndarray, window: Window, zero_point: int, spec: Requantization, along_height: int
+    image: np.ndarray, weights: np.ndarray, window: Window, zero_point: int, spec: Requantization, *lines: int
 ) -> Any:
     bias = np.zeros(image.shape[2], int) if spec.bias is None else spec.bias
-    by_channel = weights.transpose(2, 1, 0) if along_height else weights.transpose(2, 0, 1)
+    by_channel = weights.transpose(2, 1, 0) if lines[0] else weights.transpose(2, 0, 1)
     return make(
         DepthwiseConv2dLinesParams,
         Shape(*image.shape),
         Shape(*window.output, image.shape[2]),
         tern_c.window(window),
         zero_point,
-        along_height,
+        *lines,
         tern_c.pointer(by_channel, np.int8),
         tern_c.pointer(2 * (bias - zero_point * weights.sum((0, 1), dtype=int)), np.int32),
         tern_c.pointer(spec.multiplier, np.int32),
@@ -40,8 +40,8 @@ def check(image: np.ndarray, weights: np.ndarray, window: Window, zero_point: in
     """Weights: (kernel height, kernel width, channels). By rows and by columns, and in place where that is possible."""
     shape = (*window.output, image.shape[2])
     expected = depthwise_conv2d(image, weights, window, zero_point, spec)
-    for along_height in (0, 1):
-        params = lines_params(image, weights, window, zero_point, spec, along_height)
+    for along_height, band in ((0, 1), (0, 3), (1, 2), (1, 100)):
+        params = lines_params(image, weights, window, zero_point, spec, along_height, band)
         output = tern_c.call("tern_depthwise_conv2d_lines", params, image, output=shape)
         np.testing.assert_array_equal(output, expected)
         if not fits_in_place(image.shape[:2], window.output, tern_c.window(window), bool(along_height)):

@@ -15,6 +15,8 @@ from tflite_export.lowering.doubled import doubled_bias
 # Of micro/src/depthwise_lines.h.
 _CHANNELS = 4
 _OUTPUTS = 4
+# What a band may take where one line of outputs takes less: a few lines between copies are nearly as fast as all.
+_SCRATCH_BYTES = 2048
 
 
 def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
@@ -36,6 +38,9 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         return None
     size, output = ((fields[key]["height"], fields[key]["width"]) for key in ("input", "output"))
     along_height = _padded(output[0]) * output[1] < _padded(output[1]) * output[0]
+    band = output[1 if along_height else 0]
+    while band > 1 and _scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
+        band -= 1
     return dataclasses.replace(
         call,
         function="tern_depthwise_conv2d_lines",
@@ -43,6 +48,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         fields={
             **{key: fields[key] for key in ("input", "output", "window", "input_zero_point")},
             "along_height": int(along_height),
+            "band": band,
             "weights": Constant(
                 "weights", np.ascontiguousarray(kernels.transpose((2, 1, 0) if along_height else (2, 0, 1)))
             ),
@@ -51,7 +57,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         },
         weight_format="int8",
         reason=call.reason if call.weight_format == "int8" else "few: int8 is the fastest",
-        scratch_bytes=_scratch_bytes(output, window, along_height),
+        scratch_bytes=_scratch_bytes(fields, along_height, band),
         in_place=(0,) if fits_in_place(size, output, window, along_height) else (),
         alternatives=(call,),
     )
@@ -61,13 +67,26 @@ def _padded(outputs: int) -> int:
     return -(-outputs // _OUTPUTS) * _OUTPUTS
 
 
-def _scratch_bytes(output: tuple[int, int], window: Mapping[str, int], along_height: bool) -> int:
+def _scratch_bytes(fields: Mapping[str, Any], along_height: bool, band: int) -> int:
+    """As `tern_depthwise_conv2d_lines_scratch_bytes`."""
+    window = fields["window"]
     across, along = ("width", "height") if along_height else ("height", "width")
-    lines, taps = window[across], window[along]
-    outputs = _padded(output[0 if along_height else 1])
-    length = (outputs * window[f"stride_{along}"] + (taps - 1) * window[f"dilation_{along}"] + 3) // 2 * 2
-    pairs = max(taps // 2, 1)
-    return 2 * lines * 2 * pairs * 4 + _CHANNELS * lines * length * 2
+    size, output = fields["input"][along], fields["output"][along]
+    reach = (window[along] - 1) * window[f"dilation_{along}"] + 1
+    needed = (output - 1) * window[f"stride_{along}"] + reach
+    padding = min(window["pad_top" if along_height else "pad_left"], needed)
+    line = _even(max(padding + min(size, needed - padding), needed - padding))
+    lines = (_clipped(fields, across, band) - 1) * window[f"stride_{across}"] + window[across]
+    read = _padded(output) * window[f"stride_{along}"] + reach + 2
+    return window[across] * 2 * max(window[along] // 2, 1) * 4 + _CHANNELS * (lines * line + _even(read - line)) * 2
+
+
+def _clipped(fields: Mapping[str, Any], across: str, band: int) -> int:
+    return 1 if fields["window"][f"dilation_{across}"] > 1 else min(band, fields["output"][across])
+
+
+def _even(elements: int) -> int:
+    return -(-elements // 2) * 2
 
 
 def fits_in_place(size: tuple[int, int], output: tuple[int, int], window: Any, along_height: bool) -> bool:
