@@ -58,7 +58,7 @@ static layout layout_of(const lines_params *params, const axes *by) {
     of.line = (of.line + 1) & ~(int64_t)1;
     of.lines = (int64_t)(of.band - 1) * across->stride + across->kernel;
     of.channel = of.lines * of.line + ((read - of.line + 1) & ~(int64_t)1);
-    of.weights = (int64_t)across->kernel * 2 * tern_line_pairs(along->kernel);
+    of.weights = (int64_t)across->kernel * tern_line_words(along->kernel);
     return of;
 }
 
@@ -107,7 +107,7 @@ typedef struct {
 
 static void fill(int16_t *to, int32_t value, int64_t count) {
     for (int64_t i = 0; i < count; i++)
-        to[i] = (int16_t)value;
+        to[i] = tern_line_input((int8_t)value);
 }
 
 /* The input's line `at`, or padding, to the line `to` of each of `channels` channels. */
@@ -126,7 +126,7 @@ static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at,
         if (outside)
             fill(to, layer->params->input_zero_point, count);
         for (int32_t x = 0; !outside && x < count; x++)
-            to[x] = from[i + x * step];
+            to[x] = tern_line_input(from[i + x * step]);
         to += channel;
     }
 }
@@ -146,7 +146,7 @@ static void write_any_lines(const lines_layer *layer, const int16_t *inputs, int
             for (int32_t y = 0; y < across->kernel; y++) {
                 const int16_t *x = inputs + (i * across->stride + y) * line + j * along->stride;
                 for (int32_t tap = 0; tap < along->kernel; tap++)
-                    sum += (uint32_t)(*weight++ * x[tap * along->dilation]);
+                    sum += (uint32_t)(*weight++ * (x[tap * along->dilation] - TERN_LINE_INPUT_OFFSET));
             }
             output[i * across->output_step + j * along->output_step] =
                 tern_scale_doubled(&by, (int32_t)((uint32_t)params->bias[channel] + 2 * sum));
@@ -171,8 +171,9 @@ static void write_lines(const lines_layer *layer, const int16_t *inputs, int32_t
         write_any_lines(layer, inputs, channel, count, output);
         return;
     }
-    tern_expand_line_weights(layer->weights, params->weights + channel * across->kernel * along->kernel,
-                             across->kernel, along->kernel);
+    const uint32_t offset =
+        tern_expand_line_weights(layer->weights, params->weights + channel * across->kernel * along->kernel,
+                                 across->kernel, along->kernel);
     const int32_t line_bytes = (int32_t)layer->of.line * (int32_t)sizeof *inputs;
     const int32_t groups = (along->output + TERN_LINE_OUTPUTS - 1) / TERN_LINE_OUTPUTS;
     tern_depthwise_band band;
@@ -185,8 +186,8 @@ static void write_lines(const lines_layer *layer, const int16_t *inputs, int32_t
     band.left = along->output;
     band.weights = layer->weights;
     band.lines = across->kernel;
-    band.bias = params->bias[channel];
-    band.pairs = tern_line_pairs(along->kernel);
+    band.bias = (uint32_t)params->bias[channel] - offset;
+    band.groups = tern_line_groups(along->kernel);
     band.line_bytes = line_bytes;
     band.stride = along->stride;
     band.output_lines = count;

@@ -78,7 +78,7 @@ def _scratch_bytes(fields: Mapping[str, Any], along_height: bool, band: int) -> 
     line = _even(max(padding + min(size, needed - padding), needed - padding))
     lines = (_clipped(fields, across, band) - 1) * window[f"stride_{across}"] + window[across]
     read = _padded(output) * window[f"stride_{along}"] + reach + 2
-    return window[across] * 2 * max(window[along] // 2, 1) * 4 + _CHANNELS * (lines * line + _even(read - line)) * 2
+    return window[across] * -(-window[along] // 3) * 3 * 4 + _CHANNELS * (lines * line + _even(read - line)) * 2
 
 
 def _clipped(fields: Mapping[str, Any], across: str, band: int) -> int:
