@@ -74,7 +74,8 @@ static void gather(const tern_conv2d_columns_params *params, const uint8_t *inpu
         const uint8_t *from = input + (top * line + left * channels);
         for (int32_t ky = window->height; ky > 0; ky--) {
             to = copy_bytes(to, from, window->width * channels);
-            from += window->dilation_height * line;
+            if (ky > 1) /* the dilation of a single row may be anything */
+                from += window->dilation_height * line;
         }
         return;
     }

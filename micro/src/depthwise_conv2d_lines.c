@@ -105,9 +105,12 @@ typedef struct {
     int16_t *inputs;
 } lines_layer;
 
+/* Whole words. */
 static void fill(int16_t *to, int32_t value, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        to[i] = tern_line_input((int8_t)value);
+    const uint32_t half = (uint16_t)tern_line_input((int8_t)value);
+    tern_word *word = (tern_word *)(void *)to, *const end = word + count / 2;
+    while (word != end)
+        *word++ = half | half << 16;
 }
 
 /* The input's line `at`, or padding, to the line `to` of each of `channels` channels. */
@@ -116,16 +119,20 @@ static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at,
     const axis *across = &layer->by.across;
     const int32_t channel = (int32_t)layer->of.channel, count = (int32_t)layer->of.inside;
     const int32_t step = layer->by.along.step;
-    const bool outside = at < 0 || at >= across->size;
-    const int8_t *from = outside ? input : input + at * across->step;
-    if (!outside && channels == TERN_LINE_CHANNELS) {
+    if (at < 0 || at >= across->size) {
+        /* with a single band it is there from the beginning */
+        for (int32_t i = 0; i < channels && layer->of.band < across->output; i++)
+            fill(to + i * channel, layer->params->input_zero_point, layer->of.line);
+        return;
+    }
+    const int8_t *from = input + at * across->step;
+    to += layer->of.padding;
+    if (channels == TERN_LINE_CHANNELS) {
         tern_copy_four_lines(to, channel, from, step, count);
         return;
     }
     for (int32_t i = 0; i < channels; i++) {
-        if (outside)
-            fill(to, layer->params->input_zero_point, count);
-        for (int32_t x = 0; !outside && x < count; x++)
+        for (int32_t x = 0; x < count; x++)
             to[x] = tern_line_input(from[i + x * step]);
         to += channel;
     }
@@ -221,7 +228,7 @@ static void write_channels(const lines_layer *layer, const int8_t *input, int8_t
     for (int32_t i = 0; i < across->output; i += band) {
         const int32_t left = across->output - i, count = left < band ? left : band;
         const int32_t top = i * across->stride - across->pad;
-        int16_t *to = layer->inputs + layer->of.padding + kept * layer->of.line;
+        int16_t *to = layer->inputs + kept * layer->of.line;
         for (int32_t j = kept; j < (count - 1) * across->stride + across->kernel; j++) {
             copy_line(layer, input + first, top + j * across->dilation, to, channels);
             to += layer->of.line;

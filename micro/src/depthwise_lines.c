@@ -50,44 +50,57 @@ uint32_t tern_expand_line_weights(uint32_t *to, const int8_t *weights, int32_t l
 
 #ifdef TERN_PORT_DSP
 
-static inline uint32_t load_word(const int8_t *from) {
-    uint32_t word;
-    __builtin_memcpy(&word, from, sizeof word);
-    return word;
-}
-
-/* One input of each of four channels. */
-static inline void copy_one(int16_t *const to[TERN_LINE_CHANNELS], int32_t at, const int8_t *from) {
-    for (int32_t i = 0; i < TERN_LINE_CHANNELS; i++)
-        to[i][at] = from[i];
-}
-
-/* Two at a time, where words start. */
-void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
-                          int32_t count) {
-    int16_t *const lines[TERN_LINE_CHANNELS] = {to, to + to_step, to + 2 * to_step, to + 3 * to_step};
-    const int32_t before = (uintptr_t)to % sizeof(tern_word) != 0;
-    if (before) {
-        copy_one(lines, 0, from);
-        from += from_step;
-    }
-    tern_word *first = (tern_word *)(void *)(lines[0] + before);
-    tern_word *second = (tern_word *)(void *)(lines[1] + before);
-    tern_word *third = (tern_word *)(void *)(lines[2] + before);
-    tern_word *fourth = (tern_word *)(void *)(lines[3] + before);
-    for (int32_t left = count - before; left > 1; left -= 2) {
-        const uint32_t a = load_word(from), b = load_word(from + from_step);
-        const uint32_t even_a = tern_even_signed_bytes(a), even_b = tern_even_signed_bytes(b);
-        const uint32_t odd_a = tern_odd_signed_bytes(a), odd_b = tern_odd_signed_bytes(b);
-        *first++ = (even_a & 0xffff) | even_b << 16;
-        *second++ = (odd_a & 0xffff) | odd_b << 16;
-        *third++ = even_a >> 16 | (even_b & 0xffff0000u);
-        *fourth++ = odd_a >> 16 | (odd_b & 0xffff0000u);
-        from += 2 * from_step;
-    }
-    if ((count - before) % 2 != 0)
-        copy_one(lines, count - 1, from);
-}
+/* Two inputs of each channel are a word; one alone goes before the first word, and behind the last one. */
+__asm__(".syntax unified\n"
+        ".thumb\n"
+        "    .section .text.tern_copy_four_lines, \"ax\", %progbits\n"
+        "    .balign 4\n"
+        "    .global tern_copy_four_lines\n"
+        "    .type tern_copy_four_lines, %function\n"
+        "    .thumb_func\n"
+        "tern_copy_four_lines:\n" /* r0 to, r1 its step, r2 from, r3 its step, on the stack count */
+        "    push {r4-r11, lr}\n"
+        "    ldr r7, [sp, #36]\n"
+        "    add r4, r0, r1, lsl #1\n"
+        "    add r5, r4, r1, lsl #1\n"
+        "    add r6, r5, r1, lsl #1\n"
+        "    tst r0, #2\n"
+        "    bne 3f\n"
+        "1:  subs r7, #2\n"
+        "    bmi 2f\n"
+        "    ldr r8, [r2]\n"
+        "    ldr r9, [r2, r3]\n"
+        "    add r2, r2, r3, lsl #1\n"
+        "    sxtb16 r10, r8\n"
+        "    sxtb16 r11, r9\n"
+        "    sxtb16 r8, r8, ror #8\n"
+        "    sxtb16 r9, r9, ror #8\n"
+        "    pkhbt r12, r10, r11, lsl #16\n"
+        "    pkhtb r11, r11, r10, asr #16\n"
+        "    pkhbt r10, r8, r9, lsl #16\n"
+        "    pkhtb r9, r9, r8, asr #16\n"
+        "    str r12, [r0], #4\n"
+        "    str r10, [r4], #4\n"
+        "    str r11, [r5], #4\n"
+        "    str r9, [r6], #4\n"
+        "    b 1b\n"
+        "2:  adds r7, #2\n"
+        "    beq 4f\n"
+        "3:  ldrsb r8, [r2]\n"
+        "    ldrsb r9, [r2, #1]\n"
+        "    ldrsb r10, [r2, #2]\n"
+        "    ldrsb r11, [r2, #3]\n"
+        "    add r2, r3\n"
+        "    strh r8, [r0], #2\n"
+        "    strh r9, [r4], #2\n"
+        "    strh r10, [r5], #2\n"
+        "    strh r11, [r6], #2\n"
+        "    subs r7, #1\n"
+        "    bne 1b\n"
+        "4:  pop {r4-r11, pc}\n"
+        "    .size tern_copy_four_lines, . - tern_copy_four_lines\n"
+        "    .equ tern_copy_four_lines_frame, 36\n"
+        "    .text\n");
 
 #else
 
@@ -109,15 +122,17 @@ void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int3
 
 /* Four sums, inputs and weights leave no registers for what scales sums, and compilers spill. STEP1 adds a line of inputs
  * r1 and weights r2 onto r4-r7 and goes to the next line; STEP2 does it for outputs that see inputs two apart. OUTPUT is
- * tern_scale_doubled_unclamped of a sum, to r3. */
+ * tern_scale_doubled_unclamped of a sum, to r3. Three lines follow one another, so that a kernel of three is no loop;
+ * others enter where their lines begin. */
 #ifdef TERN_PORT_DSP
-/* Three lines follow one another, so that a kernel of three is no loop; others enter where their lines begin. */
-#define LINES "3"
 #define GROUP_BYTES "4"
-#define STEP1_BYTES "44"
+#define STEP1_BYTES "56"
 #define STEP1                                                                                                \
-    "    ldmia.w r1, {r8-r10}\n"                                                                             \
-    "    ldrd r11, r12, [r2], #8\n"                                                                          \
+    "    ldr.w r8, [r1]\n"                                                                                   \
+    "    ldr.w r9, [r1, #4]\n"                                                                               \
+    "    ldr.w r10, [r1, #8]\n"                                                                              \
+    "    ldr.w r11, [r2], #4\n"                                                                              \
+    "    ldr.w r12, [r2], #4\n"                                                                              \
     "    add.w r1, r1, lr\n"                                                                                 \
     "    smlad r4, r8, r11, r4\n"                                                                            \
     "    smlad r5, r9, r12, r5\n"                                                                            \
@@ -127,10 +142,13 @@ void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int3
     "    smlatb r5, r8, r11, r5\n"                                                                           \
     "    smlabt r6, r10, r12, r6\n"                                                                          \
     "    smlatb r7, r9, r11, r7\n"
-#define STEP2_BYTES "48"
+#define STEP2_BYTES "60"
 #define STEP2                                                                                                \
-    "    ldmia.w r1, {r8-r10}\n"                                                                             \
-    "    ldrd r11, r12, [r2], #8\n"                                                                          \
+    "    ldr.w r8, [r1]\n"                                                                                   \
+    "    ldr.w r9, [r1, #4]\n"                                                                               \
+    "    ldr.w r10, [r1, #8]\n"                                                                              \
+    "    ldr.w r11, [r2], #4\n"                                                                              \
+    "    ldr.w r12, [r2], #4\n"                                                                              \
     "    smlad r4, r8, r11, r4\n"                                                                            \
     "    smlad r5, r9, r11, r5\n"                                                                            \
     "    smlad r6, r10, r11, r6\n"                                                                           \
@@ -147,9 +165,8 @@ void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int3
     "    add \\sum, r2, \\sum, asr #31\n"                                                                    \
     "    asr \\sum, \\sum, r9\n"
 #else
-#define LINES "1"
 #define GROUP_BYTES "6"
-#define STEP1_BYTES "0"
+#define STEP1_BYTES "80"
 #define STEP1                                                                                                \
     "    ldmia.w r2!, {r8-r10}\n"                                                                            \
     "    ldrsh.w r11, [r1]\n"                                                                                \
@@ -167,11 +184,11 @@ void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int3
     "    mla r7, r8, r12, r7\n"                                                                              \
     "    ldrsh.w r11, [r1, #8]\n"                                                                            \
     "    ldrsh.w r12, [r1, #10]\n"                                                                           \
-    "    add r1, lr\n"                                                                                       \
+    "    add.w r1, r1, lr\n"                                                                                 \
     "    mla r6, r10, r11, r6\n"                                                                             \
     "    mla r7, r9, r11, r7\n"                                                                              \
     "    mla r7, r10, r12, r7\n"
-#define STEP2_BYTES "0"
+#define STEP2_BYTES "92"
 #define STEP2                                                                                                \
     "    ldmia.w r2!, {r8-r10}\n"                                                                            \
     "    ldrsh.w r11, [r1]\n"                                                                                \
@@ -194,7 +211,7 @@ void tern_copy_four_lines(int16_t *to, int32_t to_step, const int8_t *from, int3
     "    mla r7, r8, r11, r7\n"                                                                              \
     "    mla r7, r9, r12, r7\n"                                                                              \
     "    ldrsh.w r11, [r1, #16]\n"                                                                           \
-    "    add r1, lr\n"                                                                                       \
+    "    add.w r1, r1, lr\n"                                                                                 \
     "    mla r7, r10, r11, r7\n"
 #define PREPARE_OFFSET
 #define OUTPUT                                                                                               \
@@ -229,8 +246,8 @@ __asm__(".syntax unified\n"
         "    beq 1f\n"
         "    adr.w r4, 3f\n"
         "    movs r5, #" STEP2_BYTES "\n"
-        "1:  movs r7, #" LINES "\n"
-        "    add r6, r1, #" LINES "-1\n"
+        "1:  movs r7, #3\n"
+        "    add r6, r1, #3-1\n"
         "    udiv r6, r6, r7\n" /* rounds */
         "    mul r7, r6, r7\n"
         "    subs r7, r7, r1\n" /* lines that the first round lacks */
@@ -248,13 +265,10 @@ __asm__(".syntax unified\n"
         "    mov r7, r4\n"
         "    bx r8\n"
         "    .balign 4\n"
-        "2:  .rept " LINES "\n" STEP1 "    .endr\n"
+        "2:  .rept 3\n" STEP1 "    .endr\n"
         "    subs r3, #1\n"
-        "    lsls r8, r3, #24\n"
-        "    bne 2b\n"
-        "    mov lr, #8\n"
-        "    cmp r3, #0\n"
         "    bne 6f\n"
+        "    mov lr, #8\n"
         "5:  ldmdb r0, {r1, r3, r8-r12}\n"
         "    subs r12, #4\n"
         "    add r1, lr\n"
@@ -281,15 +295,17 @@ __asm__(".syntax unified\n"
         "    b 4b\n"
         "9:  pop {r4-r11, pc}\n"
         "    .balign 4\n"
-        "3:  .rept " LINES "\n" STEP2 "    .endr\n"
+        "3:  .rept 3\n" STEP2 "    .endr\n"
         "    subs r3, #1\n"
+        "    mov lr, #16\n"
+        "    beq 5b\n"
+        "    ldr lr, [r0, #16]\n"
         "    lsls r8, r3, #24\n"
         "    bne 3b\n"
-        "    mov lr, #16\n"
-        "    cmp r3, #0\n"
-        "    beq 5b\n"
+        "6:  lsls r8, r3, #24\n"
+        "    bne 2b\n"
         /* The next group of weights, from its inputs on. */
-        "6:  ldr r8, [r0, #4]\n"
+        "    ldr r8, [r0, #4]\n"
         "    ldr r1, [r0, #-28]\n"
         "    sub r9, r8, r3\n"
         "    lsr r9, r9, #8\n"
