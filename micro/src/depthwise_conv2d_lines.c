@@ -12,11 +12,33 @@ typedef struct {
     int32_t step, output_step; /* bytes */
 } axis;
 
+/* How inputs lie in the scratch: for each of four channels the lines that a band of outputs takes, with padding before
+ * them; what pads a line behind its inputs is what pads the next one before. */
 typedef struct {
+    const lines_params *params;
     axis across, along;
-} axes;
+    int32_t band;            /* lines of outputs */
+    int32_t padding, inside; /* elements of a line */
+    int32_t line, channel;   /* elements */
+    int32_t lines;           /* of a channel */
+    int32_t weight_words;
+    uint32_t *weights;
+    int16_t *inputs;
+} lines_layer;
 
-static axes axes_of(const lines_params *params) {
+static int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+/* From the first input of a line of outputs to behind the last; 0 for lines that are out of the question. */
+static int32_t span(const axis *of) {
+    const int64_t needed =
+        (int64_t)(of->output - 1) * of->stride + (int64_t)(of->kernel - 1) * of->dilation + 1;
+    return needed > INT32_MAX / 8 || of->stride > INT32_MAX / 32 ? 0 : (int32_t)needed;
+}
+
+/* Whether a scratch can hold it. */
+static bool lay_out(lines_layer *layer, const lines_params *params) {
     const tern_window *window = &params->window;
     const int32_t channels = params->input.channels;
     const axis vertical = {params->input.height,           params->output.height,          window->height,
@@ -25,51 +47,36 @@ static axes axes_of(const lines_params *params) {
     const axis horizontal = {
         params->input.width,    params->output.width, window->width, window->stride_width,
         window->dilation_width, window->pad_left,     channels,      channels};
-    const axes by_rows = {vertical, horizontal}, by_columns = {horizontal, vertical};
-    return params->along_height ? by_columns : by_rows;
-}
-
-/* How inputs lie in the scratch: for each of four channels the lines that a band of outputs takes, with padding before
- * them; what pads a line behind its inputs is what pads the next one before. */
-typedef struct {
-    int32_t band;                 /* lines of outputs */
-    int64_t padding, inside;      /* elements of a line */
-    int64_t line, lines, channel; /* elements of a line, lines of a channel, elements of a channel */
-    int64_t weights;              /* words */
-} layout;
-
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static layout layout_of(const lines_params *params, const axes *by) {
-    const axis *across = &by->across, *along = &by->along;
-    const int64_t groups = (along->output + TERN_LINE_OUTPUTS - 1) / TERN_LINE_OUTPUTS;
-    const int64_t reach = (int64_t)(along->kernel - 1) * along->dilation + 1;
-    const int64_t needed = (int64_t)(along->output - 1) * along->stride + reach;
-    const int64_t read = groups * TERN_LINE_OUTPUTS * along->stride + reach + 2; /* by groups, at most */
-    layout of;
-    of.band = across->dilation > 1 ? 1 : (int32_t)smaller(params->band, across->output);
-    of.padding = smaller(along->pad, needed);
-    of.inside = smaller(along->size, needed - of.padding);
-    of.line = of.padding + of.inside;
-    if (of.line < needed - of.padding)
-        of.line = needed - of.padding;
-    of.line = (of.line + 1) & ~(int64_t)1;
-    of.lines = (int64_t)(of.band - 1) * across->stride + across->kernel;
-    of.channel = of.lines * of.line + ((read - of.line + 1) & ~(int64_t)1);
-    of.weights = (int64_t)across->kernel * tern_line_words(along->kernel);
-    return of;
+    layer->params = params;
+    layer->across = params->along_height ? horizontal : vertical;
+    layer->along = params->along_height ? vertical : horizontal;
+    const axis *across = &layer->across, *along = &layer->along;
+    const int32_t needed = span(along);
+    if (needed == 0 || span(across) == 0)
+        return false;
+    layer->band = across->dilation > 1 ? 1 : smaller(params->band, across->output);
+    layer->padding = smaller(along->pad, needed);
+    layer->inside = smaller(along->size, needed - layer->padding);
+    layer->line = layer->padding + layer->inside;
+    if (layer->line < needed - layer->padding)
+        layer->line = needed - layer->padding;
+    layer->line = (layer->line + 1) & ~1;
+    layer->lines = (layer->band - 1) * across->stride + across->kernel;
+    layer->weight_words = across->kernel * tern_line_words(along->kernel);
+    if (layer->lines > INT32_MAX / 64 / layer->line || layer->weight_words > INT32_MAX / 64)
+        return false;
+    /* what groups of outputs read behind the last line, at most */
+    const int32_t behind = (TERN_LINE_OUTPUTS - 1) * along->stride + 3 + needed - layer->line;
+    layer->channel = layer->lines * layer->line + ((behind + 1) & ~1);
+    return true;
 }
 
 int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
-    const axes by = axes_of(params);
-    const layout of = layout_of(params, &by);
-    if (of.lines > INT32_MAX / 32 || of.line > INT32_MAX / 32 / of.lines || of.weights > INT32_MAX / 32 ||
-        of.channel > INT32_MAX / 32)
+    lines_layer layer;
+    if (!lay_out(&layer, params))
         return 0;
-    return (int32_t)(of.weights * (int64_t)sizeof(uint32_t) +
-                     TERN_LINE_CHANNELS * of.channel * (int64_t)sizeof(int16_t));
+    return layer.weight_words * (int32_t)sizeof(uint32_t) +
+           TERN_LINE_CHANNELS * layer.channel * (int32_t)sizeof(int16_t);
 }
 
 static tern_status check(const lines_params *params, const int8_t *input, const int8_t *output,
@@ -96,17 +103,8 @@ static tern_status check(const lines_params *params, const int8_t *input, const 
     return TERN_OK;
 }
 
-/* What the loops share. */
-typedef struct {
-    const lines_params *params;
-    axes by;
-    layout of;
-    uint32_t *weights;
-    int16_t *inputs;
-} lines_layer;
-
 /* Whole words. */
-static void fill(int16_t *to, int32_t value, int64_t count) {
+static void fill(int16_t *to, int32_t value, int32_t count) {
     const uint32_t half = (uint16_t)tern_line_input((int8_t)value);
     tern_word *word = (tern_word *)(void *)to, *const end = word + count / 2;
     while (word != end)
@@ -116,17 +114,17 @@ static void fill(int16_t *to, int32_t value, int64_t count) {
 /* The input's line `at`, or padding, to the line `to` of each of `channels` channels. */
 static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at, int16_t *to,
                       int32_t channels) {
-    const axis *across = &layer->by.across;
-    const int32_t channel = (int32_t)layer->of.channel, count = (int32_t)layer->of.inside;
-    const int32_t step = layer->by.along.step;
+    const axis *across = &layer->across;
+    const int32_t channel = layer->channel, count = layer->inside;
+    const int32_t step = layer->along.step;
     if (at < 0 || at >= across->size) {
         /* with a single band it is there from the beginning */
-        for (int32_t i = 0; i < channels && layer->of.band < across->output; i++)
-            fill(to + i * channel, layer->params->input_zero_point, layer->of.line);
+        for (int32_t i = 0; i < channels && layer->band < across->output; i++)
+            fill(to + i * channel, layer->params->input_zero_point, layer->line);
         return;
     }
     const int8_t *from = input + at * across->step;
-    to += layer->of.padding;
+    to += layer->padding;
     if (channels == TERN_LINE_CHANNELS) {
         tern_copy_four_lines(to, channel, from, step, count);
         return;
@@ -142,8 +140,8 @@ static void copy_line(const lines_layer *layer, const int8_t *input, int32_t at,
 static void write_any_lines(const lines_layer *layer, const int16_t *inputs, int32_t channel, int32_t count,
                             int8_t *output) {
     const lines_params *params = layer->params;
-    const axis *along = &layer->by.along, *across = &layer->by.across;
-    const int32_t line = (int32_t)layer->of.line;
+    const axis *along = &layer->along, *across = &layer->across;
+    const int32_t line = layer->line;
     const tern_scaling by = tern_scaling_of(params->multiplier[channel], params->shift[channel],
                                             params->zero_point, params->minimum, params->maximum);
     for (int32_t i = 0; i < count; i++) {
@@ -162,9 +160,10 @@ static void write_any_lines(const lines_layer *layer, const int16_t *inputs, int
 }
 
 /* Whether the lines of a channel are as tern_write_depthwise_band wants them. */
-static bool is_plain(const lines_params *params, const axes *by, int32_t channel) {
-    return by->along.stride <= 2 && (by->along.dilation == 1 || by->along.kernel == 1) &&
-           by->across.kernel <= TERN_LINE_MAXIMUM_LINES && params->minimum == INT8_MIN &&
+static bool is_plain(const lines_layer *layer, int32_t channel) {
+    const lines_params *params = layer->params;
+    return layer->along.stride <= 2 && (layer->along.dilation == 1 || layer->along.kernel == 1) &&
+           layer->across.kernel <= TERN_LINE_MAXIMUM_LINES && params->minimum == INT8_MIN &&
            params->maximum == INT8_MAX &&
            tern_scaling_shift(params->shift[channel]) <= TERN_LINE_MAXIMUM_SHIFT;
 }
@@ -173,15 +172,15 @@ static bool is_plain(const lines_params *params, const axes *by, int32_t channel
 static void write_lines(const lines_layer *layer, const int16_t *inputs, int32_t channel, int32_t count,
                         int8_t *output) {
     const lines_params *params = layer->params;
-    const axis *along = &layer->by.along, *across = &layer->by.across;
-    if (!is_plain(params, &layer->by, channel)) {
+    const axis *along = &layer->along, *across = &layer->across;
+    if (!is_plain(layer, channel)) {
         write_any_lines(layer, inputs, channel, count, output);
         return;
     }
     const uint32_t offset =
         tern_expand_line_weights(layer->weights, params->weights + channel * across->kernel * along->kernel,
                                  across->kernel, along->kernel);
-    const int32_t line_bytes = (int32_t)layer->of.line * (int32_t)sizeof *inputs;
+    const int32_t line_bytes = layer->line * (int32_t)sizeof *inputs;
     const int32_t groups = (along->output + TERN_LINE_OUTPUTS - 1) / TERN_LINE_OUTPUTS;
     tern_depthwise_band band;
     band.inputs = inputs;
@@ -207,9 +206,9 @@ static void write_lines(const lines_layer *layer, const int16_t *inputs, int32_t
 
 /* The lines that the next band takes too, from the end of the scratch's to their beginning. */
 static void move_lines(const lines_layer *layer, int32_t kept, int32_t channels) {
-    const int32_t line = (int32_t)layer->of.line, lines = (int32_t)layer->of.lines;
+    const int32_t line = layer->line, lines = layer->lines;
     for (int32_t i = 0; i < channels; i++) {
-        int16_t *to = layer->inputs + i * layer->of.channel;
+        int16_t *to = layer->inputs + i * layer->channel;
         const uint32_t *from = (const uint32_t *)(const void *)(to + (lines - kept) * line);
         for (int32_t left = kept * line / 2; left > 0; left--) {
             __builtin_memcpy(to, from++, sizeof *from);
@@ -221,20 +220,20 @@ static void move_lines(const lines_layer *layer, int32_t kept, int32_t channels)
 /* All outputs of `channels` channels; each line of the input is copied once where the window is not dilated. */
 static void write_channels(const lines_layer *layer, const int8_t *input, int8_t *output, int32_t first,
                            int32_t channels) {
-    const axis *across = &layer->by.across;
-    const int32_t band = layer->of.band;
+    const axis *across = &layer->across;
+    const int32_t band = layer->band;
     const int32_t shared = across->dilation == 1 ? across->kernel - across->stride : 0;
     int32_t kept = 0;
     for (int32_t i = 0; i < across->output; i += band) {
         const int32_t left = across->output - i, count = left < band ? left : band;
         const int32_t top = i * across->stride - across->pad;
-        int16_t *to = layer->inputs + kept * layer->of.line;
+        int16_t *to = layer->inputs + kept * layer->line;
         for (int32_t j = kept; j < (count - 1) * across->stride + across->kernel; j++) {
             copy_line(layer, input + first, top + j * across->dilation, to, channels);
-            to += layer->of.line;
+            to += layer->line;
         }
         for (int32_t j = 0; j < channels; j++)
-            write_lines(layer, layer->inputs + j * layer->of.channel, first + j, count,
+            write_lines(layer, layer->inputs + j * layer->channel, first + j, count,
                         output + first + j + i * across->output_step);
         if (shared > 0 && left > band) {
             kept = shared;
@@ -249,12 +248,10 @@ tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t
     if (status != TERN_OK)
         return status;
     lines_layer layer;
-    layer.params = params;
-    layer.by = axes_of(params);
-    layer.of = layout_of(params, &layer.by);
+    (void)lay_out(&layer, params);
     layer.weights = scratch;
-    layer.inputs = (int16_t *)(void *)(layer.weights + layer.of.weights);
-    fill(layer.inputs, params->input_zero_point, TERN_LINE_CHANNELS * layer.of.channel);
+    layer.inputs = (int16_t *)(void *)(layer.weights + layer.weight_words);
+    fill(layer.inputs, params->input_zero_point, TERN_LINE_CHANNELS * layer.channel);
     const int32_t channels = params->input.channels;
     for (int32_t first = 0; first < channels; first += TERN_LINE_CHANNELS) {
         const int32_t left = channels - first;

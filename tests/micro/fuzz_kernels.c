@@ -329,8 +329,9 @@ static tern_status call_depthwise_lines(bool hostile) {
     if (stepped)
         spoil_value(&p.window.stride_height, 6);
     /* steps that are positive may be long, and so are lines then; others are refused */
-    const bool counted = !stepped || (p.window.stride_height > 0 && p.window.stride_width > 0 &&
-                                      p.window.dilation_height > 0 && p.window.dilation_width > 0);
+    const tern_window *w = &p.window;
+    const bool counted = !stepped || (w->stride_height > 0 && w->stride_width > 0 && w->dilation_height > 0 &&
+                                      w->dilation_width > 0 && w->pad_top >= 0 && w->pad_left >= 0);
     const int32_t bytes = counted ? tern_depthwise_conv2d_lines_scratch_bytes(&p) : 0;
     if (bytes > 1 << 24)
         return TERN_OK;

@@ -11,7 +11,7 @@ from cases import random_int8, random_window, same_window, valid_window
 from numpy_kernels import Requantization, Window, depthwise_conv2d
 from tern_c import DepthwiseConv2dLinesParams, Shape, make
 
-from tflite_export.lowering.depthwise_lines import fits_in_place
+from tflite_export.lowering.depthwise_lines import fits_in_place, scratch_bytes
 
 
 def lines_params(
@@ -36,12 +36,23 @@ def lines_params(
     )
 
 
+def check_scratch(params: Any, along_height: bool, band: int) -> None:
+    """The exporter computes what the kernel says."""
+    as_fields = {
+        name: {key: getattr(getattr(params, name), key) for key, _ in getattr(params, name)._fields_}
+        for name in ("input", "output", "window")
+    }
+    expected = tern_c.scratch_bytes("tern_depthwise_conv2d_lines", params)
+    assert scratch_bytes(as_fields, along_height, band) == expected
+
+
 def check(image: np.ndarray, weights: np.ndarray, window: Window, zero_point: int, spec: Requantization) -> None:
     """Weights: (kernel height, kernel width, channels). By rows and by columns, and in place where that is possible."""
     shape = (*window.output, image.shape[2])
     expected = depthwise_conv2d(image, weights, window, zero_point, spec)
     for along_height, band in ((0, 1), (0, 3), (1, 2), (1, 100)):
         params = lines_params(image, weights, window, zero_point, spec, along_height, band)
+        check_scratch(params, bool(along_height), band)
         output = tern_c.call("tern_depthwise_conv2d_lines", params, image, output=shape)
         np.testing.assert_array_equal(output, expected)
         if not fits_in_place(image.shape[:2], window.output, tern_c.window(window), bool(along_height)):

@@ -39,7 +39,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
     size, output = ((fields[key]["height"], fields[key]["width"]) for key in ("input", "output"))
     along_height = _padded(output[0]) * output[1] < _padded(output[1]) * output[0]
     band = output[1 if along_height else 0]
-    while band > 1 and _scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
+    while band > 1 and scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
         band -= 1
     return dataclasses.replace(
         call,
@@ -57,7 +57,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         },
         weight_format="int8",
         reason=call.reason if call.weight_format == "int8" else "few: int8 is the fastest",
-        scratch_bytes=_scratch_bytes(fields, along_height, band),
+        scratch_bytes=scratch_bytes(fields, along_height, band),
         in_place=(0,) if fits_in_place(size, output, window, along_height) else (),
         alternatives=(call,),
     )
@@ -67,7 +67,7 @@ def _padded(outputs: int) -> int:
     return -(-outputs // _OUTPUTS) * _OUTPUTS
 
 
-def _scratch_bytes(fields: Mapping[str, Any], along_height: bool, band: int) -> int:
+def scratch_bytes(fields: Mapping[str, Any], along_height: bool, band: int) -> int:
     """As `tern_depthwise_conv2d_lines_scratch_bytes`."""
     window = fields["window"]
     across, along = ("width", "height") if along_height else ("height", "width")
@@ -77,8 +77,8 @@ def _scratch_bytes(fields: Mapping[str, Any], along_height: bool, band: int) -> 
     padding = min(window["pad_top" if along_height else "pad_left"], needed)
     line = _even(max(padding + min(size, needed - padding), needed - padding))
     lines = (_clipped(fields, across, band) - 1) * window[f"stride_{across}"] + window[across]
-    read = _padded(output) * window[f"stride_{along}"] + reach + 2
-    return window[across] * -(-window[along] // 3) * 3 * 4 + _CHANNELS * (lines * line + _even(read - line)) * 2
+    behind = (_OUTPUTS - 1) * window[f"stride_{along}"] + 3 + needed - line
+    return window[across] * -(-window[along] // 3) * 3 * 4 + _CHANNELS * (lines * line + _even(behind)) * 2
 
 
 def _clipped(fields: Mapping[str, Any], across: str, band: int) -> int:
