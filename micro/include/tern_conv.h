@@ -110,9 +110,10 @@ typedef struct {
     tern_window window;
     int32_t input_zero_point;
     int32_t along_height;
-    int32_t band;              /* lines of outputs between copies: the more, the faster, and the more scratch */
-    const int8_t *weights;     /* of a channel behind those of the one before, taps of a line next to each other */
-    const int32_t *bias;       /* one a channel: 2 * (bias - input zero point * sum of the weights) */
+    int32_t band; /* lines of outputs between copies: the more, the faster, and the more scratch */
+    const int8_t
+        *weights;        /* of a channel behind those of the one before, taps of a line next to each other */
+    const int32_t *bias; /* one a channel: 2 * (bias - input zero point * sum of the weights) */
     const int32_t *multiplier; /* one a channel, in [0, 2^31) */
     const int8_t *shift;       /* one a channel, in [-31, -1] */
     int32_t zero_point, minimum, maximum;

@@ -17,6 +17,8 @@ _CHANNELS = 4
 _OUTPUTS = 4
 # What a band may take where one line of outputs takes less: a few lines between copies are nearly as fast as all.
 _SCRATCH_BYTES = 2048
+# What no microcontroller has, and what keeps a layer's numbers within the kernel's.
+_LARGEST_SCRATCH_BYTES = 2**20
 
 
 def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
@@ -27,7 +29,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         weights: int8, shape (1, height, width, channels).
 
     Returns:
-        The call, or None for several outputs an input channel, or scales and accumulators out of the kernel's range.
+        The call, or None for several outputs an input channel, or scales, accumulators and steps out of the kernel's range.
     """
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
@@ -41,6 +43,9 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
     band = output[1 if along_height else 0]
     while band > 1 and scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
         band -= 1
+    scratch = scratch_bytes(fields, along_height, band)
+    if scratch > _LARGEST_SCRATCH_BYTES:
+        return None
     return dataclasses.replace(
         call,
         function="tern_depthwise_conv2d_lines",
@@ -57,7 +62,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         },
         weight_format="int8",
         reason=call.reason if call.weight_format == "int8" else "few: int8 is the fastest",
-        scratch_bytes=scratch_bytes(fields, along_height, band),
+        scratch_bytes=scratch,
         in_place=(0,) if fits_in_place(size, output, window, along_height) else (),
         alternatives=(call,),
     )
