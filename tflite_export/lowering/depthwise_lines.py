@@ -29,7 +29,8 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         weights: int8, shape (1, height, width, channels).
 
     Returns:
-        The call, or None for several outputs an input channel, or scales, accumulators and steps out of the kernel's range.
+        The call, or None for several outputs an input channel, or for scales, accumulators and steps that are out of
+        the kernel's range.
     """
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
@@ -46,6 +47,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
     scratch = scratch_bytes(fields, along_height, band)
     if scratch > _LARGEST_SCRATCH_BYTES:
         return None
+    by_channel = kernels.transpose((2, 1, 0) if along_height else (2, 0, 1))
     return dataclasses.replace(
         call,
         function="tern_depthwise_conv2d_lines",
@@ -54,9 +56,7 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
             **{key: fields[key] for key in ("input", "output", "window", "input_zero_point")},
             "along_height": int(along_height),
             "band": band,
-            "weights": Constant(
-                "weights", np.ascontiguousarray(kernels.transpose((2, 1, 0) if along_height else (2, 0, 1)))
-            ),
+            "weights": Constant("weights", by_channel.reshape(-1)),
             "bias": bias,
             **{key: requantization[key] for key in ("multiplier", "shift", "zero_point", "minimum", "maximum")},
         },
