@@ -141,6 +141,29 @@ tern_status tern_depthwise_conv2d_base3_ref(const tern_depthwise_conv2d_params *
 tern_status tern_depthwise_conv2d_binary_ref(const tern_depthwise_conv2d_params *params, const int8_t *input,
                                              int8_t *output);
 
+/* DEPTHWISE_CONV_2D with as many channels out as in, with int8 weights: as tern_depthwise_conv2d_int8_ref, many times as
+ * fast. It goes over lines of a channel, which are rows or, `along_height`, columns, and sums a line of outputs from the
+ * lines that a window spans. Lines of the input are copied before outputs overwrite them, so that the output may start in
+ * the input's place where no output comes to lie on a line's input that is still to be copied. The accumulators are
+ * doubled and must be less than 2^31 then. */
+typedef struct {
+    tern_shape input, output;
+    tern_window window;
+    int32_t input_zero_point;
+    int32_t along_height;
+    int32_t band; /* lines of outputs between copies: the more, the faster, and the more scratch */
+    const int8_t
+        *weights;        /* of a channel behind those of the one before, taps of a line next to each other */
+    const int32_t *bias; /* one a channel: 2 * (bias - input zero point * sum of the weights) */
+    const int32_t *multiplier; /* one a channel, in [0, 2^31) */
+    const int8_t *shift;       /* one a channel, in [-31, -1] */
+    int32_t zero_point, minimum, maximum;
+} tern_depthwise_conv2d_lines_params;
+
+tern_status tern_depthwise_conv2d_lines(const tern_depthwise_conv2d_lines_params *params, const int8_t *input,
+                                        int8_t *output, void *scratch);
+int32_t tern_depthwise_conv2d_lines_scratch_bytes(const tern_depthwise_conv2d_lines_params *params);
+
 /* DEPTHWISE_CONV_2D with as many channels out as in and up to 31 taps, for Helium: as the `_ref` kernels.
  *
  * Channels lie in groups of 16, the last one filled up with any weights. With levels a group has a vector of weights a tap; a

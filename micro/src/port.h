@@ -254,7 +254,8 @@ static inline int32_t tern_high_product_plus(int32_t a, int32_t b, int32_t c) {
 }
 #else
 static inline int32_t tern_upper_half(int32_t a, int32_t b) {
-    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+    const int64_t product = (int64_t)a * b;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
 }
 
 static inline int32_t tern_high_product_plus(int32_t a, int32_t b, int32_t c) {

@@ -374,6 +374,59 @@ static tern_status call_conv2d_vectors(bool hostile) {
     return tern_conv2d_vectors(&p, input, output, scratch);
 }
 
+static tern_status call_depthwise_lines(bool hostile) {
+    tern_depthwise_conv2d_lines_params p = {random_shape(),
+                                            random_shape(),
+                                            random_window(),
+                                            between(-128, 127),
+                                            between(0, 1),
+                                            between(1, 8),
+                                            NULL,
+                                            NULL,
+                                            NULL,
+                                            NULL,
+                                            between(-128, 127),
+                                            0,
+                                            0};
+    const int32_t channels = p.output.channels = p.input.channels;
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int32_t *multiplier = block(channels * (int64_t)sizeof *multiplier);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = between(0, INT32_MAX);
+        shift[i] = (int8_t)between(-31, -1);
+    }
+    p.weights = block((int64_t)p.window.height * p.window.width * channels);
+    p.bias = bias;
+    p.multiplier = multiplier;
+    p.shift = shift;
+    if (one_in(2)) {
+        p.minimum = INT8_MIN;
+        p.maximum = INT8_MAX;
+    } else {
+        random_clamp(&p.minimum, &p.maximum);
+    }
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    const bool stepped = hostile && one_in(3);
+    if (stepped)
+        spoil_value(&p.window.stride_height, 6);
+    /* steps that are positive may be long, and so are lines then; others are refused */
+    const tern_window *w = &p.window;
+    const bool counted = !stepped || (w->stride_height > 0 && w->stride_width > 0 && w->dilation_height > 0 &&
+                                      w->dilation_width > 0 && w->pad_top >= 0 && w->pad_left >= 0);
+    const int32_t bytes = counted ? tern_depthwise_conv2d_lines_scratch_bytes(&p) : 0;
+    if (bytes > 1 << 24)
+        return TERN_OK;
+    void *scratch = block(bytes);
+    if (hostile && !stepped && one_in(2))
+        spoil_size(&p.input.height, 8);
+    else if (hostile && !stepped)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.zero_point, 1);
+    return tern_depthwise_conv2d_lines(&p, input, output, scratch);
+}
+
 typedef tern_status depthwise(const tern_depthwise_conv2d_params *, const int8_t *, int8_t *);
 static depthwise *const depthwises[] = {tern_depthwise_conv2d_int8_ref, tern_depthwise_conv2d_ternary_ref,
                                         tern_depthwise_conv2d_base3_ref, tern_depthwise_conv2d_binary_ref};
@@ -897,6 +950,7 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_columns,
                               call_conv2d_packed_gaps,
                               call_conv2d_vectors,
+                              call_depthwise_lines,
                               call_depthwise,
                               call_depthwise_vectors,
                               call_fully_connected,

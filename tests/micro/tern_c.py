@@ -117,6 +117,17 @@ class DepthwiseConv2dParams(Structure):
     ]
 
 
+class DepthwiseConv2dLinesParams(Structure):
+    _fields_ = [
+        ("input", Shape),
+        ("output", Shape),
+        ("window", WindowParams),
+        *((name, c_int32) for name in ("input_zero_point", "along_height", "band")),
+        *((name, c_void_p) for name in ("weights", "bias", "multiplier", "shift")),
+        *((name, c_int32) for name in ("zero_point", "minimum", "maximum")),
+    ]
+
+
 class DepthwiseVectorsParams(Structure):
     _fields_ = [
         ("input", Shape),
@@ -311,6 +322,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_gaps": Conv2dGapsParams,
     "tern_conv2d_columns": Conv2dColumnsParams,
     "tern_conv2d_vectors": Conv2dVectorsParams,
+    "tern_depthwise_conv2d_lines": DepthwiseConv2dLinesParams,
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_depthwise_conv2d_vectors": DepthwiseVectorsParams,

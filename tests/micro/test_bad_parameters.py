@@ -50,12 +50,13 @@ def good_params(name: str) -> Structure:
         pointers = [tern_c.pointer(np.full(4, value), dtype) for value, dtype in ((0, "i4"), (2**30, "i4"))]
         gaps = tern_c.gap_weights(np.ones((4, 4), int), levels, -levels, -levels)
         return make(kind, *image.values(), 0, gaps, *pointers, 0, -128, 127)
-    if kind is tern_c.Conv2dColumnsParams:
+    if kind in (tern_c.Conv2dColumnsParams, tern_c.DepthwiseConv2dLinesParams):
         values = ((0x01020304, "u4"), (0, "i4"), (2**30, "i4"), (-1, "i1"))
         return make(
             kind,
             *image.values(),
             0,
+            *(() if kind is tern_c.Conv2dColumnsParams else (0, 1)),
             *(tern_c.pointer(np.full(4, value), dtype) for value, dtype in values),
             0,
             -128,
@@ -140,7 +141,13 @@ def changed(params: Any, path: str, value: Any) -> Structure:
 
 
 FAST_DEPTHWISES = ["tern_depthwise_conv2d_vectors"]
-FAST = ["tern_conv2d_gaps", "tern_conv2d_columns", "tern_conv2d_vectors", *FAST_DEPTHWISES]
+FAST = [
+    "tern_conv2d_gaps",
+    "tern_conv2d_columns",
+    "tern_conv2d_vectors",
+    "tern_depthwise_conv2d_lines",
+    *FAST_DEPTHWISES,
+]
 CONVS = [name for name in PARAMS if "conv2d" in name and name not in FAST]
 TRANSPOSED = [name for name in CONVS if "transpose" in name]
 CONV2DS = [name for name in CONVS if "depthwise" not in name and "transpose" not in name]
@@ -175,6 +182,8 @@ HOSTILE: list[tuple[list[str], str, Any, int]] = [
     *((["tern_conv2d_vectors"], path, value, ERROR_PARAMETER)
       for path, values in {"bits": (-8, 0, 3, 4, 16), "block_positions": (0, -1, -LARGE)}.items()
       for value in values),
+    *((["tern_depthwise_conv2d_lines"], "band", value, ERROR_PARAMETER) for value in (0, -1)),
+    *((["tern_depthwise_conv2d_lines"], f"{tensor}.channels", 3, ERROR_SHAPE) for tensor in ("input", "output")),
     *((FAST, path, None, ERROR_NULL) for path in ("bias", "multiplier")),
     *((FAST, path, value, ERROR_PARAMETER)
       for path in ("input_zero_point", "zero_point", "minimum", "maximum") for value in (-129, 128)),

@@ -16,6 +16,7 @@ from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
 from tflite_export.lowering.conv2d_vectors import with_vectors
+from tflite_export.lowering.depthwise_lines import with_lines
 from tflite_export.lowering.depthwise_vectors import with_depthwise_vectors
 from tflite_export.lowering.fully_connected import with_fast_int8, with_fast_ternary
 from tflite_export.lowering.fully_connected_vectors import with_connected_vectors
@@ -65,9 +66,10 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     geometry = {"input": image_shape(op, source), "output": image_shape(op, target), "window": sliding}
     call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
     call = dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))
-    if context.core.port == "mve" and context.optimize == "speed":
-        return [with_depthwise_vectors(call, weights) or call]
-    return [call]
+    if call.weight_format != "int8" and context.optimize == "size":
+        return [call]
+    vectors = with_depthwise_vectors(call, weights) if context.core.port == "mve" else None
+    return [vectors or with_lines(call, weights) or call]
 
 
 def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
