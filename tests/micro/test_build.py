@@ -57,8 +57,9 @@ def test_no_warnings_from_clang_for_helium(tmp_path: Path) -> None:
     compiler = (sys.executable, "-m", "ziglang", "cc")
     sources = [path for path in SOURCES if "vectors" in path.name or path.name == "window_copy.c"]
     flags = ("-Os", "-ffreestanding", *CORES["cortex-m55"].zig_flags)
-    run(*compiler, *WARNINGS, *flags, INCLUDE, "-c", *sources, cwd=tmp_path)
-    assert len(list(tmp_path.glob("*.o"))) == len(sources) > 6
+    assert len(sources) > 6
+    for source in sources:
+        run(*compiler, *WARNINGS, *flags, INCLUDE, "-c", source, "-o", tmp_path / "source.o")
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
