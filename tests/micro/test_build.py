@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ import pytest
 import tern_c
 from tern_c import MICRO, PARAMS, SOURCES, WARNINGS
 
+from tflite_export.boards import CORES
+
 INCLUDE = f"-I{MICRO / 'include'}"
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 TARGETS = {
-    "arm-none-eabi-gcc": [[f"-mcpu=cortex-{core}", "-mthumb"] for core in ("m0plus", "m4", "m55")],
+    "arm-none-eabi-gcc": [
+        *([f"-mcpu=cortex-{core}", "-mthumb"] for core in ("m0plus", "m4", "m55")),
+        ["-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"],  # with Helium
+    ],
     "riscv64-unknown-elf-gcc": [["-march=rv32imc", "-mabi=ilp32"]],
 }
 
@@ -45,6 +51,15 @@ def test_no_warnings_from_cross_compilers(
 ) -> None:
     require_tool(compiler)
     assert len(compile_objects(compiler, tmp_path, "-Os", "-ffreestanding", *flags)) == len(SOURCES)
+
+
+def test_no_warnings_from_clang_for_helium(tmp_path: Path) -> None:
+    compiler = (sys.executable, "-m", "ziglang", "cc")
+    sources = [path for path in SOURCES if "vectors" in path.name or path.name == "window_copy.c"]
+    flags = ("-Os", "-ffreestanding", *CORES["cortex-m55"].zig_flags)
+    assert len(sources) > 6
+    for source in sources:
+        run(*compiler, *WARNINGS, *flags, INCLUDE, "-c", source, "-o", tmp_path / "source.o")
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
