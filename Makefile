@@ -42,7 +42,11 @@ format: setup
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
 
+# Half an hour: every layer on every core, the networks, and the page about them.
 bench: setup
+	$(BIN)/python benchmarks/kernels.py --core m4 m7 m3 m0 m55 rv32 --write
+	$(BIN)/python benchmarks/models.py --core m4 m7 m3 m0 m55 rv32 --write
+	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/reference_kernels.py
 	$(BIN)/python benchmarks/export.py
 

@@ -161,3 +161,9 @@ def test_the_command_line_page_names_every_option() -> None:
 
 def test_make_docs_builds_with_warnings_as_errors() -> None:
     assert "sphinx --fail-on-warning --keep-going --nitpicky docs" in (PROJECT / "Makefile").read_text()
+
+
+def test_the_benchmarks_page_is_what_the_rows_say() -> None:
+    command = (sys.executable, "benchmarks/page.py", "--check")
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
