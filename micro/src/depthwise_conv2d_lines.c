@@ -248,7 +248,8 @@ tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t
     if (status != TERN_OK)
         return status;
     lines_layer layer;
-    (void)lay_out(&layer, params);
+    if (!lay_out(&layer, params))
+        return TERN_ERROR_SHAPE;
     layer.weights = scratch;
     layer.inputs = (int16_t *)(void *)(layer.weights + layer.weight_words);
     fill(layer.inputs, params->input_zero_point, TERN_LINE_CHANNELS * layer.channel);

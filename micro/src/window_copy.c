@@ -4,7 +4,7 @@
 /* `lines` runs, `step` bytes from one to the next one; `room` is what the last one may be read of. */
 static void copy_lines(uint8_t *to, const uint8_t *from, int32_t lines, int32_t step, int32_t run,
                        ptrdiff_t room) {
-#if TERN_PORT_UNALIGNED
+#if TERN_PORT_UNALIGNED && !defined(TERN_PORT_MVE)
     if (run + TERN_WINDOW_SLACK <= room) {
         for (; lines > 0; lines--) {
             const uint8_t *run_from = from;

@@ -38,6 +38,7 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     "connected": (random_network(36, longest=24), {}),
     "portable": (random_network(36, longest=24), {"core": "cortex-m0"}),
     "residual": (random_network(208, longest=24), {}),
+    "binary": (random_network(59, longest=24), {}),
 }
 
 
