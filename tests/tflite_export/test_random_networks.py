@@ -23,8 +23,8 @@ from tflite_export.report import ExportReport
 
 NETWORKS = 240
 SMALL = range(0, NETWORKS, 4)  # exported for size as well
-HELIUM = range(2, NETWORKS, 3)  # and for a core with Helium
-PORTABLE = range(1, NETWORKS, 3)  # and for a core that does not multiply pairs
+HELIUM = range(2, NETWORKS, 6)  # and for a core with Helium
+PORTABLE = range(1, NETWORKS, 6)  # and for a core that does not multiply pairs
 SAMPLES = 8
 # What runs on every core, and how it is exported: between them they call every kernel, and have several inputs and
 # outputs. The last one has no room for the convolution that expands base-3 rows.
