@@ -68,8 +68,8 @@ static bool are_plain(const tern_conv2d_columns_params *params) {
     return params->minimum == INT8_MIN && params->maximum == INT8_MAX;
 }
 
-tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const int8_t *input, int8_t *output,
-                                void *scratch) {
+TERN_SMALL tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const int8_t *input,
+                                           int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

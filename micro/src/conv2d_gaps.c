@@ -160,8 +160,8 @@ static bool are_plain(const tern_conv2d_gaps_params *params, int32_t channels) {
     return params->minimum == INT8_MIN && params->maximum == INT8_MAX;
 }
 
-void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
-                              int32_t channels, void *scratch) {
+TERN_SMALL void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_t *input,
+                                         int8_t *output, int32_t channels, void *scratch) {
     const int32_t count = params->output.height * params->output.width;
     const int32_t rows_bytes = row_count(params) * ROW_BYTES;
     uint8_t *const rows = scratch, *const padding = rows + rows_bytes;
@@ -202,8 +202,8 @@ void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_
     }
 }
 
-tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
-                             void *scratch) {
+TERN_SMALL tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input,
+                                        int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status == TERN_OK)
         tern_conv2d_gap_channels(params, input, output, params->output.channels, scratch);

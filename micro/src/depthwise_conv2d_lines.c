@@ -71,7 +71,7 @@ static bool lay_out(lines_layer *layer, const lines_params *params) {
     return true;
 }
 
-int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
+TERN_SMALL int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
     lines_layer layer;
     if (!lay_out(&layer, params))
         return 0;
@@ -242,8 +242,8 @@ static void write_channels(const lines_layer *layer, const int8_t *input, int8_t
     }
 }
 
-tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t *input, int8_t *output,
-                                        void *scratch) {
+TERN_SMALL tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t *input,
+                                                   int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

@@ -92,7 +92,8 @@ static void softmax_row(const tern_softmax_params *params, const int8_t *input, 
     }
 }
 
-tern_status tern_softmax_ref(const tern_softmax_params *params, const int8_t *input, int8_t *output) {
+TERN_SMALL tern_status tern_softmax_ref(const tern_softmax_params *params, const int8_t *input,
+                                        int8_t *output) {
     const tern_status status = check(params, input, output);
     if (status != TERN_OK)
         return status;

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For what runs once a layer or once a block: its size counts more than its speed. Compilers take it for code that hardly
+ * ever runs, make it small, and inline into it only what makes it smaller; what only such functions call likewise. */
+#define TERN_SMALL __attribute__((cold))
+
 /* ---- checks ---- */
 
 static inline bool tern_is_int8(int32_t x) {
