@@ -19,7 +19,7 @@ from tflite_export.errors import ExportError
 from tflite_export.micro_sources import micro_dir
 from tflite_export.toolchain import Toolchain, find_toolchain
 
-_FIRMWARE_SOURCES = ("main.c", "counter.c", "memory.c", "semihosting.c", "startup.c")
+_FIRMWARE_SOURCES = ("main.c", "counter.c", "division.c", "memory.c", "semihosting.c", "startup.c")
 _BUFFER_ALIGNMENT = 4
 _THREADS = 2
 _INSTRUCTIONS_PER_SECOND = 10**9  # of QEMU with -icount shift=0

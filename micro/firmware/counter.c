@@ -1,4 +1,5 @@
 #include "counter.h"
+#include "division.h"
 
 /* volatile: so that the call is the same code for every function. */
 static uint64_t __attribute__((noinline)) elapsed(int (*volatile function)(void), int *result) {
@@ -16,7 +17,8 @@ static int nothing(void) {
 uint64_t count_instructions(int (*function)(void), int *result) {
     counter_start();
     const uint64_t overhead = elapsed(nothing, result);
-    const uint64_t total = elapsed(function, result);
+    uint64_t instructions = elapsed(function, result) - overhead;
     counter_stop();
-    return (total - overhead) / counter_per_instruction + NOTHING_INSTRUCTIONS;
+    (void)divide(&instructions, counter_per_instruction);
+    return instructions + NOTHING_INSTRUCTIONS;
 }

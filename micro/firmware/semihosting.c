@@ -1,4 +1,5 @@
 #include "semihosting.h"
+#include "division.h"
 
 enum {
     SYS_OPEN = 0x01,
@@ -72,8 +73,7 @@ void semihosting_print_decimal(uint64_t value) {
     char *digit = &text[20];
     *digit = '\0';
     do {
-        *--digit = (char)('0' + (char)(value % 10));
-        value /= 10;
+        *--digit = (char)('0' + (char)divide(&value, 10));
     } while (value != 0);
     semihosting_print(digit);
 }

@@ -32,13 +32,10 @@ static tern_status check(const tern_conv2d_columns_params *params, const int8_t 
         return status;
     if (weights_in_row(params) == 0 || weights_in_row(params) > INT32_MAX / 64)
         return TERN_ERROR_SHAPE;
-    if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum))
+    if (!tern_are_quantized(params->input_zero_point, params->zero_point, params->minimum, params->maximum))
         return TERN_ERROR_PARAMETER;
-    for (int32_t i = 0; i < params->output.channels; i++) {
-        if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
-            return TERN_ERROR_PARAMETER;
-    }
+    if (!tern_are_fast_scales(params->multiplier, params->shift, params->output.channels))
+        return TERN_ERROR_PARAMETER;
     return TERN_OK;
 }
 
@@ -68,8 +65,8 @@ static bool are_plain(const tern_conv2d_columns_params *params) {
     return params->minimum == INT8_MIN && params->maximum == INT8_MAX;
 }
 
-tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const int8_t *input, int8_t *output,
-                                void *scratch) {
+TERN_SMALL tern_status tern_conv2d_columns(const tern_conv2d_columns_params *params, const int8_t *input,
+                                           int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

@@ -40,8 +40,7 @@ static tern_status check(const tern_conv2d_gaps_params *params, const int8_t *in
         return status;
     if (weights_in_row(params) == 0 || weights_in_row(params) > TERN_GAP_MOST_WEIGHTS)
         return TERN_ERROR_SHAPE;
-    if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum))
+    if (!tern_are_quantized(params->input_zero_point, params->zero_point, params->minimum, params->maximum))
         return TERN_ERROR_PARAMETER;
     for (int32_t i = 0; i < params->output.channels; i++) {
         if (params->multiplier[i] < 0 || tern_gap_exponent(weights->channels + 2 * i) > 30)
@@ -100,24 +99,21 @@ static void write_positions(const tern_conv2d_gaps_params *params, const int8_t 
 
 /* ---- from rows to outputs ---- */
 
-/* A stream that is too long for sums of 16 bits: all but its last part goes to `earlier`. */
-static void add_long_stream(uint32_t sums[BLOCK / 2], uint32_t earlier[BLOCK], const uint32_t *gaps,
-                            int32_t steps, const uint8_t *row, int32_t level) {
-    while (steps > TERN_GAP_MAXIMUM_STEPS) {
-        /* whole words remain behind the first part */
-        const int32_t part = TERN_GAP_MAXIMUM_STEPS - (-steps & 7);
+/* Adds a stream of any length to accumulators, in parts that sums of 16 bits hold. */
+static void add_stream(uint32_t accumulators[BLOCK], const uint32_t *gaps, int32_t steps, const uint8_t *row,
+                       int32_t level) {
+    while (steps > 0) {
+        /* whole words remain behind any part but the last */
+        const int32_t part = steps > TERN_GAP_MAXIMUM_STEPS ? TERN_GAP_MAXIMUM_STEPS - (-steps & 7) : steps;
+        uint32_t sums[BLOCK / 2];
         row = tern_add_gap_rows(sums, gaps, part, row);
         for (int32_t i = 0; i < BLOCK / 2; i++) {
-            earlier[2 * i] += (uint32_t)(tern_low(sums[i]) * level);
-            earlier[2 * i + 1] += (uint32_t)(tern_high(sums[i]) * level);
+            accumulators[2 * i] += (uint32_t)(tern_low(sums[i]) * level);
+            accumulators[2 * i + 1] += (uint32_t)(tern_high(sums[i]) * level);
         }
         gaps += tern_gap_words(part);
         steps -= part;
     }
-    for (int32_t i = 0; i < BLOCK / 2; i++)
-        sums[i] = 0;
-    if (steps > 0)
-        tern_add_gap_rows(sums, gaps, steps, row);
 }
 
 /* One channel of any block: with long streams, with outputs that are clamped, or with fewer positions. Returns the
@@ -125,25 +121,20 @@ static void add_long_stream(uint32_t sums[BLOCK / 2], uint32_t earlier[BLOCK], c
 static const uint32_t *write_any_channel(const tern_gap_block *block, const uint32_t *gaps, int32_t number,
                                          const tern_conv2d_gaps_params *params, int32_t positions) {
     const uint32_t *channel = block->channels + 2 * number;
-    const int32_t levels[2] = {tern_gap_level(channel, 0), tern_gap_level(channel, 1)};
-    uint32_t sums[2][BLOCK / 2];
     uint32_t accumulators[BLOCK]; /* as sums wrap, so do these */
     for (int32_t i = 0; i < BLOCK; i++)
         accumulators[i] = (uint32_t)block->bias[number];
     for (int32_t i = 0; i < 2; i++) {
         const int32_t steps = tern_gap_steps(channel, i);
-        add_long_stream(sums[i], accumulators, gaps, steps, block->rows, levels[i]);
+        add_stream(accumulators, gaps, steps, block->rows, tern_gap_level(channel, i));
         gaps += tern_gap_words(steps);
     }
     const tern_scaling by = {block->multiplier[number], tern_gap_exponent(channel), block->offset,
                              params->minimum, params->maximum};
     int8_t *output = block->output + number;
     for (int32_t i = 0; i < positions; i++) {
-        const int32_t odd = i % 2;
-        const uint32_t minus = sums[0][i / 2], plus = sums[1][i / 2];
-        const int32_t sum = (odd ? tern_high(minus) : tern_low(minus)) * levels[0] +
-                            (odd ? tern_high(plus) : tern_low(plus)) * levels[1];
-        output[i * block->stride] = tern_scale_doubled(&by, (int32_t)(accumulators[i] + (uint32_t)sum));
+        *output = tern_scale_doubled(&by, (int32_t)accumulators[i]);
+        output += block->stride;
     }
     return gaps;
 }
@@ -160,8 +151,8 @@ static bool are_plain(const tern_conv2d_gaps_params *params, int32_t channels) {
     return params->minimum == INT8_MIN && params->maximum == INT8_MAX;
 }
 
-void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
-                              int32_t channels, void *scratch) {
+TERN_SMALL void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_t *input,
+                                         int8_t *output, int32_t channels, void *scratch) {
     const int32_t count = params->output.height * params->output.width;
     const int32_t rows_bytes = row_count(params) * ROW_BYTES;
     uint8_t *const rows = scratch, *const padding = rows + rows_bytes;
@@ -202,8 +193,8 @@ void tern_conv2d_gap_channels(const tern_conv2d_gaps_params *params, const int8_
     }
 }
 
-tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input, int8_t *output,
-                             void *scratch) {
+TERN_SMALL tern_status tern_conv2d_gaps(const tern_conv2d_gaps_params *params, const int8_t *input,
+                                        int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status == TERN_OK)
         tern_conv2d_gap_channels(params, input, output, params->output.channels, scratch);

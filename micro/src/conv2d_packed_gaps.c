@@ -195,10 +195,9 @@ static tern_status check(const tern_conv2d_params *params, const int8_t *input, 
     const int32_t weights = tern_size(params->window.height, params->window.width, params->kernel_channels);
     if (params->kernel_channels != params->input.channels || weights > TERN_GAP_MOST_WEIGHTS)
         return TERN_ERROR_SHAPE;
-    for (int32_t i = 0; i < params->output.channels; i++) {
-        if (!tern_is_fast_scale(params->requantization.multiplier[i], params->requantization.shift[i]))
-            return TERN_ERROR_PARAMETER;
-    }
+    if (!tern_are_fast_scales(params->requantization.multiplier, params->requantization.shift,
+                              params->output.channels))
+        return TERN_ERROR_PARAMETER;
     return params->weights.residual_planes == 0 ? TERN_OK : TERN_ERROR_PARAMETER;
 }
 

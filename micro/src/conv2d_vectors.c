@@ -58,13 +58,10 @@ static tern_status check(const tern_conv2d_vectors_params *params, const int8_t 
     if (weights_in_row(params) == 0 || weights_in_row(params) > INT32_MAX / 64 ||
         (int64_t)(columns_in_scratch(params) + GROUP) * vectors_in_row(params) > INT32_MAX / BYTES)
         return TERN_ERROR_SHAPE;
-    if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum))
+    if (!tern_are_quantized(params->input_zero_point, params->zero_point, params->minimum, params->maximum))
         return TERN_ERROR_PARAMETER;
-    for (int32_t i = 0; i < params->output.channels; i++) {
-        if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
-            return TERN_ERROR_PARAMETER;
-    }
+    if (!tern_are_fast_scales(params->multiplier, params->shift, params->output.channels))
+        return TERN_ERROR_PARAMETER;
     return TERN_OK;
 }
 

@@ -71,7 +71,7 @@ static bool lay_out(lines_layer *layer, const lines_params *params) {
     return true;
 }
 
-int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
+TERN_SMALL int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
     lines_layer layer;
     if (!lay_out(&layer, params))
         return 0;
@@ -93,13 +93,11 @@ static tern_status check(const lines_params *params, const int8_t *input, const 
         tern_size(params->window.height, params->window.width, params->input.channels) == 0 ||
         (params->band > 0 && tern_depthwise_conv2d_lines_scratch_bytes(params) == 0))
         return TERN_ERROR_SHAPE;
-    if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum) || params->band < 1)
+    if (!tern_are_quantized(params->input_zero_point, params->zero_point, params->minimum, params->maximum) ||
+        params->band < 1)
         return TERN_ERROR_PARAMETER;
-    for (int32_t i = 0; i < params->output.channels; i++) {
-        if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
-            return TERN_ERROR_PARAMETER;
-    }
+    if (!tern_are_fast_scales(params->multiplier, params->shift, params->output.channels))
+        return TERN_ERROR_PARAMETER;
     return TERN_OK;
 }
 
@@ -242,8 +240,8 @@ static void write_channels(const lines_layer *layer, const int8_t *input, int8_t
     }
 }
 
-tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t *input, int8_t *output,
-                                        void *scratch) {
+TERN_SMALL tern_status tern_depthwise_conv2d_lines(const lines_params *params, const int8_t *input,
+                                                   int8_t *output, void *scratch) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

@@ -40,14 +40,12 @@ static tern_status check(const tern_depthwise_conv2d_vectors_params *params, con
     if (tern_size(columns_of(params), params->input.channels, window->height) == 0 ||
         tern_size(columns_of(params), params->input.channels, window->height) > INT32_MAX / 2)
         return TERN_ERROR_SHAPE;
-    if (!tern_is_int8(params->input_zero_point) || !tern_is_int8(params->zero_point) ||
-        !tern_is_clamp(params->minimum, params->maximum))
+    if (!tern_are_quantized(params->input_zero_point, params->zero_point, params->minimum, params->maximum))
         return TERN_ERROR_PARAMETER;
     /* of whole groups: their order is not that of the channels */
-    for (int32_t i = 0; i < (params->output.channels + GROUP - 1) / GROUP * GROUP; i++) {
-        if (!tern_is_fast_scale(params->multiplier[i], params->shift[i]))
-            return TERN_ERROR_PARAMETER;
-    }
+    if (!tern_are_fast_scales(params->multiplier, params->shift,
+                              (params->output.channels + GROUP - 1) / GROUP * GROUP))
+        return TERN_ERROR_PARAMETER;
     return TERN_OK;
 }
 

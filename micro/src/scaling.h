@@ -17,6 +17,11 @@ static inline bool tern_is_fast_scale(int32_t multiplier, int32_t shift) {
     return multiplier >= 0 && shift >= -31 && shift <= -1;
 }
 
+bool tern_are_fast_scales(const int32_t *multiplier, const int8_t *shift, int32_t channels);
+
+/* Whether these are of int8 inputs and outputs. */
+bool tern_are_quantized(int32_t input_zero_point, int32_t zero_point, int32_t minimum, int32_t maximum);
+
 static inline int32_t tern_scaling_shift(int32_t shift) {
     return -shift - 1;
 }

@@ -15,8 +15,9 @@ static tern_status check(const tern_softmax_params *params, const int8_t *input,
         return TERN_ERROR_SHAPE;
     if (params->multiplier < 0 || params->shift < 0 || params->shift > 31 || params->difference_minimum > 0)
         return TERN_ERROR_PARAMETER;
-    const int64_t furthest = params->difference_minimum < -255 ? -255 : params->difference_minimum;
-    return furthest * ((int64_t)1 << params->shift) < INT32_MIN ? TERN_ERROR_PARAMETER : TERN_OK;
+    /* the furthest difference, shifted, is an int32 */
+    const uint32_t furthest = params->difference_minimum < -255 ? 255 : -(uint32_t)params->difference_minimum;
+    return furthest > (uint32_t)1 << (31 - params->shift) ? TERN_ERROR_PARAMETER : TERN_OK;
 }
 
 /* exp(a), Q0.31, by the Taylor series about -1/8 to the fourth power; for a in [-1/4, 0), Q0.31. */
@@ -51,7 +52,7 @@ static int32_t exp_of_negative(int32_t a) {
 /* 1 / (1 + a), Q0.31, for a in [0, 1), Q0.31, by Newton-Raphson in Q2.29. */
 static int32_t one_over_one_plus(int32_t a) {
     const int32_t start_48_17 = 1515870810, start_minus_32_17 = -1010580540, one = (int32_t)1 << 29;
-    const int32_t half_denominator = (int32_t)(((int64_t)a + ONE_Q0_31 + 1) / 2);
+    const int32_t half_denominator = (int32_t)(((uint32_t)a + ((uint32_t)1 << 31)) >> 1);
     int32_t x = start_48_17 + tern_high_mul(half_denominator, start_minus_32_17);
     for (int32_t i = 0; i < 3; i++) {
         const int32_t error = one - tern_high_mul(half_denominator, x);
@@ -92,7 +93,8 @@ static void softmax_row(const tern_softmax_params *params, const int8_t *input, 
     }
 }
 
-tern_status tern_softmax_ref(const tern_softmax_params *params, const int8_t *input, int8_t *output) {
+TERN_SMALL tern_status tern_softmax_ref(const tern_softmax_params *params, const int8_t *input,
+                                        int8_t *output) {
     const tern_status status = check(params, input, output);
     if (status != TERN_OK)
         return status;

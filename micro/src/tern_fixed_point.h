@@ -12,9 +12,7 @@
 /* a * b / 2^31, rounded to the nearest, halves up. No caller multiplies INT32_MIN by itself, the one
  * product that would need saturation. */
 static inline int32_t tern_high_mul(int32_t a, int32_t b) {
-    const int64_t product = (int64_t)a * b;
-    const int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-    return (int32_t)((product + nudge) / ((int64_t)1 << 31)); /* towards zero, unlike a shift */
+    return (int32_t)(((int64_t)a * b + ((int64_t)1 << 30)) >> 31);
 }
 
 /* x / 2^exponent for an exponent in [0, 31], rounded to the nearest, halves away from zero. */

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For what runs once a layer or once a block: its size counts more than its speed. Compilers take it for code that hardly
+ * ever runs, make it small, and inline into it only what makes it smaller; what only such functions call likewise. */
+#define TERN_SMALL __attribute__((cold))
+
 /* ---- checks ---- */
 
 static inline bool tern_is_int8(int32_t x) {
@@ -27,16 +31,9 @@ static inline bool tern_is_scale(int32_t multiplier, int32_t shift) {
 }
 
 /* a * b * c for a size of positive factors, or 0 where it is not one that an int32 holds. */
-static inline int32_t tern_size(int32_t a, int32_t b, int32_t c) {
-    if (a < 1 || b < 1 || c < 1 || (int64_t)a * b > INT32_MAX)
-        return 0;
-    const int64_t size = (int64_t)a * b * c;
-    return size > INT32_MAX ? 0 : (int32_t)size;
-}
+int32_t tern_size(int32_t a, int32_t b, int32_t c);
 
-static inline bool tern_is_shape(tern_shape shape) {
-    return tern_size(shape.height, shape.width, shape.channels) > 0;
-}
+bool tern_is_shape(tern_shape shape);
 
 /* Also bounds all that the geometry computes, so that nothing below overflows. */
 tern_status tern_check_window(const tern_window *window, tern_shape input, tern_shape output);
@@ -105,15 +102,7 @@ static inline uint32_t tern_join(const tern_weights *weights, int32_t levels, in
 }
 
 /* `rows`: of one plane. */
-static inline tern_status tern_check_weights(const tern_weights *weights, int32_t levels, int32_t rows,
-                                             int32_t length) {
-    if (weights->data == NULL || (levels == TERN_LEVELS && (weights->plus == NULL || weights->minus == NULL)))
-        return TERN_ERROR_NULL;
-    if (weights->residual_planes < 0 || weights->residual_planes == INT32_MAX ||
-        (levels == TERN_NUMBERS && weights->residual_planes != 0))
-        return TERN_ERROR_PARAMETER;
-    return tern_size(rows, length, weights->residual_planes + 1) == 0 ? TERN_ERROR_SHAPE : TERN_OK;
-}
+tern_status tern_check_weights(const tern_weights *weights, int32_t levels, int32_t rows, int32_t length);
 
 /* ---- from accumulators to int8 ---- */
 

@@ -7,7 +7,7 @@ static bool is_bounded(int32_t size, int32_t output, int32_t kernel, int32_t str
     return reach <= INT32_MAX - (int64_t)pad - size;
 }
 
-tern_status tern_check_window(const tern_window *window, tern_shape input, tern_shape output) {
+TERN_SMALL tern_status tern_check_window(const tern_window *window, tern_shape input, tern_shape output) {
     if (!tern_is_shape(input) || !tern_is_shape(output) || window->height < 1 || window->width < 1)
         return TERN_ERROR_SHAPE;
     if (window->stride_height < 1 || window->stride_width < 1 || window->dilation_height < 1 ||
@@ -26,7 +26,8 @@ static bool all_overlap(int32_t size, int32_t output, int32_t kernel, int32_t st
     return pad < kernel && (output - 1) * stride - pad < size;
 }
 
-tern_status tern_check_pool2d(const tern_pool2d_params *params, const int8_t *input, const int8_t *output) {
+TERN_SMALL tern_status tern_check_pool2d(const tern_pool2d_params *params, const int8_t *input,
+                                         const int8_t *output) {
     if (params == NULL || input == NULL || output == NULL)
         return TERN_ERROR_NULL;
     const tern_window *window = &params->window;

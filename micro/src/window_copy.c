@@ -27,6 +27,11 @@ static void copy_lines(uint8_t *to, const uint8_t *from, int32_t lines, int32_t 
     (void)room;
 }
 
+/* Beside the input, which few positions are. */
+static TERN_SMALL uint8_t *pad(uint8_t *to, uint8_t padding, int32_t count) {
+    return tern_fill_bytes(to, padding, count);
+}
+
 /* Those taps of a line that fall on the input; without a division where they lie side by side. */
 static tern_taps taps_inside(int32_t left, int32_t dilation, int32_t kernel, int32_t size) {
     tern_taps taps = {left < 0 ? -left : 0, size - left};
@@ -61,14 +66,14 @@ void tern_copy_window(const tern_window *window, const tern_shape *shape, const 
     for (int32_t ky = 0; ky < window->height; ky++) {
         const int32_t at = top + ky * window->dilation_height;
         if (at < 0 || at >= shape->height || taps.begin == taps.end) {
-            to = tern_fill_bytes(to, padding, window->width * channels);
+            to = pad(to, padding, window->width * channels);
             continue;
         }
-        to = tern_fill_bytes(to, padding, taps.begin * channels);
+        to = pad(to, padding, taps.begin * channels);
         for (int32_t kx = taps.begin; kx < runs; kx++)
             to = tern_copy_bytes(to, input + (at * line + (left + kx * window->dilation_width) * channels),
                                  run);
-        to = tern_fill_bytes(to, padding, (window->width - taps.end) * channels);
+        to = pad(to, padding, (window->width - taps.end) * channels);
     }
 }
 
