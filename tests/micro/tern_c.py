@@ -323,6 +323,7 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_columns": Conv2dColumnsParams,
     "tern_conv2d_vectors": Conv2dVectorsParams,
     "tern_depthwise_conv2d_lines": DepthwiseConv2dLinesParams,
+    **{f"tern_depthwise_conv2d_{kind}_lines": DepthwiseConv2dParams for kind in ("base3", "binary")},
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_depthwise_conv2d_vectors": DepthwiseVectorsParams,
