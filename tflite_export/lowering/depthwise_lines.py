@@ -66,7 +66,7 @@ def with_packed_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
     """The call of `tern_depthwise_conv2d_base3_lines` or `tern_depthwise_conv2d_binary_lines`.
 
     Args:
-        call: of `tern_depthwise_conv2d_base3_ref` or `_binary_ref`, with one plane of weights; it becomes the alternative.
+        call: of `tern_depthwise_conv2d_base3_ref` or `_binary_ref`, with one plane of weights; the alternative.
         weights: int8, shape (1, height, width, channels).
 
     Returns:
