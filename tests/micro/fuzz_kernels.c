@@ -636,6 +636,25 @@ static tern_status call_fully_connected_tables(bool hostile) {
                                                                                      scratch);
 }
 
+static tern_status call_fully_connected_fractions(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_tables_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, 0, 0, 0}};
+    const int32_t places = (p.inputs + 3) / 4, bytes = places / 5 * 4 + places % 5;
+    p.weights = block(((int64_t)bytes * p.outputs + 3) / 4 * 4);
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(split ? tern_fully_connected_split_fractions_scratch_bytes(&p)
+                                : tern_fully_connected_fractions_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return (split ? tern_fully_connected_split_fractions : tern_fully_connected_fractions)(&p, input, output,
+                                                                                           scratch);
+}
+
 static tern_status call_fully_connected_int8(bool hostile) {
     tern_fully_connected_int8_params p = {
         between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, 0, 0, 0}};
@@ -994,6 +1013,7 @@ static call *const calls[] = {call_conv2d,
                               call_fully_connected,
                               call_fully_connected_pairs,
                               call_fully_connected_tables,
+                              call_fully_connected_fractions,
                               call_fully_connected_int8,
                               call_fully_connected_vectors,
                               call_pool,
