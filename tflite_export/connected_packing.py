@@ -127,6 +127,76 @@ def _table_words(planes: list[np.ndarray], steps: np.ndarray) -> np.ndarray:
     return places.astype(np.uint8).view("<u4")[..., 0].transpose(2, 0, 1).reshape(-1)
 
 
+def pack_fractions(codes: np.ndarray) -> np.ndarray:
+    """Pack rows of codes for `tern_fully_connected_fractions`: five places in tables of sums of four inputs a word.
+
+    Args:
+        codes: int8, shape (outputs, inputs), values -1, 0, +1.
+
+    Returns:
+        uint32, flat.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.connected_packing import pack_fractions
+        >>> [hex(word) for word in pack_fractions(np.array([[0, 0, 0, 1], [0, 0, 0, -1]], np.int8))]
+        ['0xab56']
+    """
+    first, second, third, fourth = _groups(codes)
+    places = np.where(
+        first < 2, 6 * third + 2 * second + first, np.where(third < 2, 18 + 2 * second + third, 24 + second)
+    )
+    return _fraction_words(places + 28 * fourth, 84)
+
+
+def pack_split_fractions(codes: np.ndarray) -> np.ndarray:
+    """Pack rows of codes for `tern_fully_connected_split_fractions`: the same with tables of pairs of sums.
+
+    Args:
+        codes: int8, shape (outputs, inputs), values -1, 0, +1.
+
+    Returns:
+        uint32, flat.
+
+    Example:
+        >>> import numpy as np
+        >>> from tflite_export.connected_packing import pack_split_fractions
+        >>> [hex(word) for word in pack_split_fractions(np.array([[0, 0, 0, 1], [0, 0, 0, -1]], np.int8))]
+        ['0xab56']
+    """
+    first, second, third, fourth = _groups(codes)
+    return _fraction_words(first + 3 * second + 9 * third + 27 * fourth, 81)
+
+
+def _groups(codes: np.ndarray) -> np.ndarray:
+    """Weights as 0, 1, 2 (minus), inputs in groups of four: shape (4, outputs, groups)."""
+    padded = np.pad(codes, ((0, 0), (0, -codes.shape[1] % 4))).astype(np.int64) % 3
+    return padded.reshape(len(padded), -1, 4).transpose(2, 0, 1)
+
+
+def _fraction_words(places: np.ndarray, base: int) -> np.ndarray:
+    """Words of five digits, for some inputs those of all outputs, and then bytes of what is left."""
+    whole = places.shape[1] // 5 * 5
+    words = _fractions(places[:, :whole].reshape(len(places), -1, 5), base, 32).T
+    rest = places.shape[1] - whole
+    data = words.astype("<u4").tobytes()
+    if rest:
+        left = _fractions(places[:, whole:], base, 8 * rest)
+        data += left.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :rest].tobytes()
+    return np.frombuffer(data + bytes(-len(data) % 4), "<u4")
+
+
+def _fractions(digits: np.ndarray, base: int, bits: int) -> np.ndarray:
+    count = digits.shape[-1]
+    numbers = (digits @ base ** np.arange(count)[::-1]).astype(np.uint64)
+    return ((numbers << np.uint64(bits)) + np.uint64(base**count - 1)) // np.uint64(base**count)  # fits 64 bits
+
+
+def fraction_scratch_bytes(outputs: int, *, split: bool) -> int:
+    """What `tern_fully_connected_fractions_scratch_bytes`, or the split one, says: five tables, and the sums."""
+    return 5 * 324 + 8 * outputs if split else 5 * 168 + 4 * outputs
+
+
 def table_scratch_bytes(outputs: int, *, split: bool) -> int:
     """What `tern_fully_connected_tables_scratch_bytes`, or the split tables' one, says: four tables, and the sums."""
     sums = 4 * (outputs + outputs % 2)

@@ -164,6 +164,18 @@ tern_status tern_depthwise_conv2d_lines(const tern_depthwise_conv2d_lines_params
                                         int8_t *output, void *scratch);
 int32_t tern_depthwise_conv2d_lines_scratch_bytes(const tern_depthwise_conv2d_lines_params *params);
 
+/* The same as tern_depthwise_conv2d_base3_ref and tern_depthwise_conv2d_binary_ref, for as many channels out as in and
+ * weights of one plane: those of four channels become int8 in `scratch`, and tern_depthwise_conv2d_lines does the rest.
+ * Lines are what computes fewer outputs in vain (whole groups of four, rows where both are the same), and a band is as many
+ * as 2048 bytes of scratch hold, one at least. Shifts are in [-31, -1], and the accumulators, doubled, must be less than
+ * 2^31. */
+tern_status tern_depthwise_conv2d_base3_lines(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                                              int8_t *output, void *scratch);
+int32_t tern_depthwise_conv2d_base3_lines_scratch_bytes(const tern_depthwise_conv2d_params *params);
+tern_status tern_depthwise_conv2d_binary_lines(const tern_depthwise_conv2d_params *params,
+                                               const int8_t *input, int8_t *output, void *scratch);
+int32_t tern_depthwise_conv2d_binary_lines_scratch_bytes(const tern_depthwise_conv2d_params *params);
+
 /* DEPTHWISE_CONV_2D with as many channels out as in and up to 31 taps, for Helium: as the `_ref` kernels.
  *
  * Channels lie in groups of 16, the last one filled up with any weights. With levels a group has a vector of weights a tap; a

@@ -111,6 +111,25 @@ tern_status tern_fully_connected_split_tables(const tern_fully_connected_tables_
                                               const int8_t *input, int8_t *output, void *scratch);
 int32_t tern_fully_connected_split_tables_scratch_bytes(const tern_fully_connected_tables_params *params);
 
+/* The same with 1.6 bits a weight, for any core: outputs pick sums of four inputs from tables. `fractions` is for layers where
+ * `minus` is -`plus` in every output, and does not read it; `split_fractions` is for any.
+ *
+ * Four weights are a place in a table. In `split_fractions` it is w0 + 3 * w1 + 9 * w2 + 27 * w3, of 81, where w is 1 for plus,
+ * 2 for minus, else 0. In `fractions` it is 28 * w3, of 84, and
+ *     6 * w2 + 2 * w1 + w0  where w0 is not 2,
+ *     18 + 2 * w1 + w2      where w0 is 2 and w2 is not,
+ *     24 + w1               else.
+ * An output's places p0 to p4 of 20 inputs are a word, the fraction p0 / n + p1 / n^2 + .. + p4 / n^5 of 2^32, rounded up, where n
+ * is 81 or 84. Words of all outputs come behind each other, then those of the next inputs. What is left, up to 16 inputs, are 1 to 4
+ * places and as many bytes an output, the lowest first: likewise a fraction, of 2^8, 2^16, .. What there is no input for has the weight
+ * 0, and what is no whole word ends with any bytes. */
+tern_status tern_fully_connected_fractions(const tern_fully_connected_tables_params *params,
+                                           const int8_t *input, int8_t *output, void *scratch);
+int32_t tern_fully_connected_fractions_scratch_bytes(const tern_fully_connected_tables_params *params);
+tern_status tern_fully_connected_split_fractions(const tern_fully_connected_tables_params *params,
+                                                 const int8_t *input, int8_t *output, void *scratch);
+int32_t tern_fully_connected_split_fractions_scratch_bytes(const tern_fully_connected_tables_params *params);
+
 /* FULLY_CONNECTED with int8 weights: as tern_fully_connected_int8_ref, faster. Weights come four outputs at a time: a word
  * of four weights of each, the first lowest, then the next four inputs. What there is no input, to a multiple of eight, or
  * no output for has the weight 0. */

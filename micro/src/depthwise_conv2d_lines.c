@@ -1,3 +1,4 @@
+#include "depthwise_conv2d_lines.h"
 #include "depthwise_lines.h"
 #include "scaling.h"
 
@@ -5,26 +6,8 @@
  * around them; then the outputs of each channel are written. */
 
 typedef tern_depthwise_conv2d_lines_params lines_params;
-
-/* The window's geometry across lines and along them, and what the input and output are then. */
-typedef struct {
-    int32_t size, output, kernel, stride, dilation, pad;
-    int32_t step, output_step; /* bytes */
-} axis;
-
-/* How inputs lie in the scratch: for each of four channels the lines that a band of outputs takes, with padding before
- * them; what pads a line behind its inputs is what pads the next one before. */
-typedef struct {
-    const lines_params *params;
-    axis across, along;
-    int32_t band;            /* lines of outputs */
-    int32_t padding, inside; /* elements of a line */
-    int32_t line, channel;   /* elements */
-    int32_t lines;           /* of a channel */
-    int32_t weight_words;
-    uint32_t *weights;
-    int16_t *inputs;
-} lines_layer;
+typedef tern_lines_axis axis;
+typedef tern_lines_layer lines_layer;
 
 static int32_t smaller(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -37,8 +20,7 @@ static int32_t span(const axis *of) {
     return needed > INT32_MAX / 8 || of->stride > INT32_MAX / 32 ? 0 : (int32_t)needed;
 }
 
-/* Whether a scratch can hold it. */
-static bool lay_out(lines_layer *layer, const lines_params *params) {
+bool tern_lay_out_lines(lines_layer *layer, const lines_params *params) {
     const tern_window *window = &params->window;
     const int32_t channels = params->input.channels;
     const axis vertical = {params->input.height,           params->output.height,          window->height,
@@ -71,12 +53,16 @@ static bool lay_out(lines_layer *layer, const lines_params *params) {
     return true;
 }
 
+int32_t tern_lines_bytes(const lines_layer *layer) {
+    return layer->weight_words * (int32_t)sizeof(uint32_t) +
+           TERN_LINE_CHANNELS * layer->channel * (int32_t)sizeof(int16_t);
+}
+
 TERN_SMALL int32_t tern_depthwise_conv2d_lines_scratch_bytes(const lines_params *params) {
     lines_layer layer;
-    if (!lay_out(&layer, params))
+    if (!tern_lay_out_lines(&layer, params))
         return 0;
-    return layer.weight_words * (int32_t)sizeof(uint32_t) +
-           TERN_LINE_CHANNELS * layer.channel * (int32_t)sizeof(int16_t);
+    return tern_lines_bytes(&layer);
 }
 
 static tern_status check(const lines_params *params, const int8_t *input, const int8_t *output,
@@ -215,9 +201,15 @@ static void move_lines(const lines_layer *layer, int32_t kept, int32_t channels)
     }
 }
 
-/* All outputs of `channels` channels; each line of the input is copied once where the window is not dilated. */
-static void write_channels(const lines_layer *layer, const int8_t *input, int8_t *output, int32_t first,
-                           int32_t channels) {
+void tern_start_lines(lines_layer *layer, uint32_t *scratch) {
+    layer->weights = scratch;
+    layer->inputs = (int16_t *)(void *)(scratch + layer->weight_words);
+    fill(layer->inputs, layer->params->input_zero_point, TERN_LINE_CHANNELS * layer->channel);
+}
+
+/* Each line of the input is copied once where the window is not dilated. */
+void tern_write_line_channels(const lines_layer *layer, const int8_t *input, int8_t *output,
+                              int32_t channels) {
     const axis *across = &layer->across;
     const int32_t band = layer->band;
     const int32_t shared = across->dilation == 1 ? across->kernel - across->stride : 0;
@@ -227,12 +219,12 @@ static void write_channels(const lines_layer *layer, const int8_t *input, int8_t
         const int32_t top = i * across->stride - across->pad;
         int16_t *to = layer->inputs + kept * layer->line;
         for (int32_t j = kept; j < (count - 1) * across->stride + across->kernel; j++) {
-            copy_line(layer, input + first, top + j * across->dilation, to, channels);
+            copy_line(layer, input, top + j * across->dilation, to, channels);
             to += layer->line;
         }
         for (int32_t j = 0; j < channels; j++)
-            write_lines(layer, layer->inputs + j * layer->channel, first + j, count,
-                        output + first + j + i * across->output_step);
+            write_lines(layer, layer->inputs + j * layer->channel, j, count,
+                        output + j + i * across->output_step);
         if (shared > 0 && left > band) {
             kept = shared;
             move_lines(layer, kept, channels);
@@ -245,16 +237,21 @@ TERN_SMALL tern_status tern_depthwise_conv2d_lines(const lines_params *params, c
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;
+    lines_params four = *params;
     lines_layer layer;
-    if (!lay_out(&layer, params))
+    if (!tern_lay_out_lines(&layer, &four))
         return TERN_ERROR_SHAPE;
-    layer.weights = scratch;
-    layer.inputs = (int16_t *)(void *)(layer.weights + layer.weight_words);
-    fill(layer.inputs, params->input_zero_point, TERN_LINE_CHANNELS * layer.channel);
-    const int32_t channels = params->input.channels;
-    for (int32_t first = 0; first < channels; first += TERN_LINE_CHANNELS) {
-        const int32_t left = channels - first;
-        write_channels(&layer, input, output, first, left < TERN_LINE_CHANNELS ? left : TERN_LINE_CHANNELS);
+    tern_start_lines(&layer, scratch);
+    const int32_t taps = params->window.height * params->window.width;
+    for (int32_t left = params->input.channels; left > 0; left -= TERN_LINE_CHANNELS) {
+        tern_write_line_channels(&layer, input, output,
+                                 left < TERN_LINE_CHANNELS ? left : TERN_LINE_CHANNELS);
+        input += TERN_LINE_CHANNELS;
+        output += TERN_LINE_CHANNELS;
+        four.weights += TERN_LINE_CHANNELS * taps;
+        four.bias += TERN_LINE_CHANNELS;
+        four.multiplier += TERN_LINE_CHANNELS;
+        four.shift += TERN_LINE_CHANNELS;
     }
     return TERN_OK;
 }

@@ -446,6 +446,43 @@ static tern_status call_depthwise(bool hostile) {
     return depthwises[format](&p, input, output);
 }
 
+static tern_status call_depthwise_packed_lines(bool hostile) {
+    const int32_t format = between(BASE3, BINARY);
+    tern_depthwise_conv2d_params p = {random_shape(),     random_shape(),        random_window(),
+                                      between(-128, 127), {NULL, NULL, NULL, 0}, {NULL, NULL, NULL, 0, 0, 0}};
+    const int32_t channels = p.output.channels = p.input.channels;
+    p.weights = random_weights(format, p.window.height * p.window.width, channels, channels);
+    p.weights.residual_planes = 0;
+    p.requantization = random_requantization(channels);
+    int32_t *bias = block(channels * (int64_t)sizeof *bias);
+    int8_t *shift = block(channels);
+    for (int32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        shift[i] = (int8_t)between(-31, -1);
+    }
+    p.requantization.bias = one_in(4) ? NULL : bias;
+    p.requantization.shift = shift;
+    const int8_t *input = block(volume(p.input));
+    int8_t *output = block(volume(p.output));
+    const bool stepped = hostile && one_in(3);
+    if (stepped)
+        spoil_value(&p.window.stride_height, 6);
+    /* steps that are positive may be long, and so are lines then; others are refused */
+    const tern_window *w = &p.window;
+    const bool counted = !stepped || (w->stride_height > 0 && w->stride_width > 0 && w->dilation_height > 0 &&
+                                      w->dilation_width > 0 && w->pad_top >= 0 && w->pad_left >= 0);
+    const int32_t bytes = counted ? tern_depthwise_conv2d_base3_lines_scratch_bytes(&p) : 0;
+    if (bytes > 1 << 24)
+        return TERN_OK;
+    void *scratch = block(bytes);
+    if (hostile && !stepped && one_in(2))
+        spoil_size(&p.input.height, 8);
+    else if (hostile && !stepped)
+        spoil_value(one_in(2) ? &p.input_zero_point : &p.requantization.zero_point, 1);
+    return (format == BASE3 ? tern_depthwise_conv2d_base3_lines
+                            : tern_depthwise_conv2d_binary_lines)(&p, input, output, scratch);
+}
+
 static tern_status call_depthwise_vectors(bool hostile) {
     tern_depthwise_conv2d_vectors_params p = {random_shape(),
                                               random_shape(),
@@ -597,6 +634,25 @@ static tern_status call_fully_connected_tables(bool hostile) {
         spoil_value(&p.requantization.zero_point, 3);
     return (split ? tern_fully_connected_split_tables : tern_fully_connected_tables)(&p, input, output,
                                                                                      scratch);
+}
+
+static tern_status call_fully_connected_fractions(bool hostile) {
+    const bool split = one_in(2);
+    tern_fully_connected_tables_params p = {
+        between(1, 3), between(1, 99), between(1, 20), NULL, {NULL, 0, 0, 0}};
+    const int32_t places = (p.inputs + 3) / 4, bytes = places / 5 * 4 + places % 5;
+    p.weights = block(((int64_t)bytes * p.outputs + 3) / 4 * 4);
+    p.requantization = random_floor_requantization(p.outputs);
+    const int8_t *input = block((int64_t)p.rows * p.inputs);
+    int8_t *output = block((int64_t)p.rows * p.outputs);
+    void *scratch = block(split ? tern_fully_connected_split_fractions_scratch_bytes(&p)
+                                : tern_fully_connected_fractions_scratch_bytes(&p));
+    if (hostile && one_in(2))
+        spoil_size(&p.rows, 3);
+    else if (hostile)
+        spoil_value(&p.requantization.zero_point, 3);
+    return (split ? tern_fully_connected_split_fractions : tern_fully_connected_fractions)(&p, input, output,
+                                                                                           scratch);
 }
 
 static tern_status call_fully_connected_int8(bool hostile) {
@@ -951,11 +1007,13 @@ static call *const calls[] = {call_conv2d,
                               call_conv2d_packed_gaps,
                               call_conv2d_vectors,
                               call_depthwise_lines,
+                              call_depthwise_packed_lines,
                               call_depthwise,
                               call_depthwise_vectors,
                               call_fully_connected,
                               call_fully_connected_pairs,
                               call_fully_connected_tables,
+                              call_fully_connected_fractions,
                               call_fully_connected_int8,
                               call_fully_connected_vectors,
                               call_pool,

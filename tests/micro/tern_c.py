@@ -323,12 +323,16 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_conv2d_columns": Conv2dColumnsParams,
     "tern_conv2d_vectors": Conv2dVectorsParams,
     "tern_depthwise_conv2d_lines": DepthwiseConv2dLinesParams,
+    **{f"tern_depthwise_conv2d_{kind}_lines": DepthwiseConv2dParams for kind in ("base3", "binary")},
     **{f"tern_depthwise_conv2d_{kind}_ref": DepthwiseConv2dParams for kind in FORMATS},
     **{f"tern_fully_connected_{kind}_ref": FullyConnectedParams for kind in FORMATS},
     "tern_depthwise_conv2d_vectors": DepthwiseVectorsParams,
     "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
-    **{f"tern_fully_connected_{kind}": FullyConnectedFastParams for kind in ("tables", "split_tables", "int8")},
+    **{
+        f"tern_fully_connected_{kind}": FullyConnectedFastParams
+        for kind in ("tables", "split_tables", "fractions", "split_fractions", "int8")
+    },
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

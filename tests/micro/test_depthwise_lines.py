@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 import tern_c
-from cases import random_int8, random_window, same_window, valid_window
+from cases import random_int8, random_weights, random_window, same_window, valid_window
 from numpy_kernels import Requantization, Window, depthwise_conv2d
-from tern_c import DepthwiseConv2dLinesParams, Shape, make
+from tern_c import DepthwiseConv2dLinesParams, DepthwiseConv2dParams, Shape, make
 
-from tflite_export.lowering.depthwise_lines import fits_in_place, scratch_bytes
+from tflite_export.lowering.depthwise_lines import fits_in_place, lines_of, scratch_bytes
 
 
 def lines_params(
@@ -36,14 +37,17 @@ def lines_params(
     )
 
 
-def check_scratch(params: Any, along_height: bool, band: int) -> None:
-    """The exporter computes what the kernel says."""
-    as_fields = {
+def as_fields(params: Any) -> dict[str, dict[str, int]]:
+    return {
         name: {key: getattr(getattr(params, name), key) for key, _ in getattr(params, name)._fields_}
         for name in ("input", "output", "window")
     }
+
+
+def check_scratch(params: Any, along_height: bool, band: int) -> None:
+    """The exporter computes what the kernel says."""
     expected = tern_c.scratch_bytes("tern_depthwise_conv2d_lines", params)
-    assert scratch_bytes(as_fields, along_height, band) == expected
+    assert scratch_bytes(as_fields(params), along_height, band) == expected
 
 
 def check(image: np.ndarray, weights: np.ndarray, window: Window, zero_point: int, spec: Requantization) -> None:
@@ -55,13 +59,42 @@ def check(image: np.ndarray, weights: np.ndarray, window: Window, zero_point: in
         check_scratch(params, bool(along_height), band)
         output = tern_c.call("tern_depthwise_conv2d_lines", params, image, output=shape)
         np.testing.assert_array_equal(output, expected)
-        if not fits_in_place(image.shape[:2], window.output, tern_c.window(window), bool(along_height)):
-            continue
-        place = np.ascontiguousarray(image, np.int8).ravel().copy()
-        scratch = np.zeros(tern_c.scratch_bytes("tern_depthwise_conv2d_lines", params), np.int8)
-        assert tern_c.status_of("tern_depthwise_conv2d_lines", params, place, place, scratch) == tern_c.OK
-        np.testing.assert_array_equal(place[: expected.size], expected.ravel())
-        np.testing.assert_array_equal(place[expected.size :], image.ravel()[expected.size :])
+        if fits_in_place(image.shape[:2], window.output, tern_c.window(window), bool(along_height)):
+            check_in_place("tern_depthwise_conv2d_lines", params, image, expected)
+
+
+def check_in_place(name: str, params: Any, image: np.ndarray, expected: np.ndarray) -> None:
+    place = np.ascontiguousarray(image, np.int8).ravel().copy()
+    scratch = np.zeros(tern_c.scratch_bytes(name, params) or 0, np.int8)
+    assert tern_c.status_of(name, params, place, place, scratch) == tern_c.OK
+    np.testing.assert_array_equal(place[: expected.size], expected.ravel())
+    np.testing.assert_array_equal(place[expected.size :], image.ravel()[expected.size :])
+
+
+def check_packed(rng: np.random.Generator, kind: str, image: np.ndarray, window: Window, spec: Requantization) -> None:
+    """Weights of 1.6 bits or one bit, any levels, and the exporter's scratch for them."""
+    channels, taps = image.shape[2], int(np.prod(window.kernel))
+    weights = random_weights(rng, kind, taps, channels, channel_axis=1)
+    while weights.params.residual_planes:
+        weights = random_weights(rng, kind, taps, channels, channel_axis=1)
+    zero_point = int(rng.integers(-128, 128))
+    params = make(
+        DepthwiseConv2dParams,
+        Shape(*image.shape),
+        Shape(*window.output, channels),
+        tern_c.window(window),
+        zero_point,
+        weights.params,
+        tern_c.requantization(spec),
+    )
+    expected = depthwise_conv2d(image, weights.values.reshape(*window.kernel, channels), window, zero_point, spec)
+    name = f"tern_depthwise_conv2d_{kind}_lines"
+    np.testing.assert_array_equal(tern_c.call(name, params, image, output=expected.shape), expected)
+    along_height, band = lines_of(as_fields(params))
+    lines = scratch_bytes(as_fields(params), along_height, band)
+    assert tern_c.scratch_bytes(name, params) == 16 + 4 * taps + lines
+    if fits_in_place(image.shape[:2], window.output, tern_c.window(window), along_height):
+        check_in_place(name, params, image, expected)
 
 
 def random_requantization(rng: np.random.Generator, channels: int) -> Requantization:
@@ -112,3 +145,40 @@ def test_an_input_that_starts_anywhere(offset: int) -> None:
     rng = np.random.default_rng(offset)
     image: Any = random_int8(rng, 6 * 6 * 8 + 4)[offset : offset + 6 * 6 * 8].reshape(6, 6, 8)
     check(image, random_int8(rng, 3, 3, 8), same_window((6, 6), (3, 3)), 0, random_requantization(rng, 8))
+
+
+@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("kind", ["base3", "binary"])
+def test_packed_weights(kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    image = random_int8(rng, *rng.integers(1, 26, 2), int(rng.choice([1, 2, 3, 4, 5, 8, 9, 13, 21])))
+    spec = random_requantization(rng, image.shape[2])
+    if seed % 5 == 0:
+        spec = dataclasses.replace(spec, bias=None)
+    check_packed(rng, kind, image, random_window(rng, image.shape[:2]), spec)
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_every_byte_of_base_3_is_what_the_slow_kernel_takes_it_for(byte: int) -> None:
+    """Those above 242 too, which nobody writes."""
+    rng = np.random.default_rng(byte)
+    image = random_int8(rng, 3, 3, 5)
+    data = np.full(9, byte, np.uint8)
+    params = make(
+        DepthwiseConv2dParams,
+        Shape(3, 3, 5),
+        Shape(3, 3, 5),
+        tern_c.window(same_window((3, 3), (3, 3))),
+        3,
+        make(
+            tern_c.Weights,
+            tern_c.pointer(data, np.uint8),
+            *(tern_c.pointer(x, np.int8) for x in ([9] * 5, [-8] * 5)),
+            0,
+        ),
+        tern_c.requantization(random_requantization(rng, 5)),
+    )
+    slow, fast = (
+        tern_c.call(f"tern_depthwise_conv2d_base3_{kind}", params, image, output=(3, 3, 5)) for kind in ("ref", "lines")
+    )
+    np.testing.assert_array_equal(fast, slow)

@@ -21,9 +21,11 @@ LAYOUTS = {
     "split": packing.pack_split,
     "tables": packing.pack_tables,
     "split_tables": packing.pack_split_tables,
+    "fractions": packing.pack_fractions,
+    "split_fractions": packing.pack_split_fractions,
 }
 PAIRED = ("pairs", "split")
-SPLIT = ("split", "split_tables")
+SPLIT = ("split", "split_tables", "split_fractions")
 
 
 def floor(
@@ -68,7 +70,8 @@ def check_ternary(
         sizes.append(block)
         scratch_bytes = packing.pair_scratch_bytes(x.shape[1], block)
     else:
-        scratch_bytes = packing.table_scratch_bytes(len(codes), split=layout in SPLIT)
+        scratch_of = packing.fraction_scratch_bytes if "fractions" in layout else packing.table_scratch_bytes
+        scratch_bytes = scratch_of(len(codes), split=layout in SPLIT)
     params = make(
         FullyConnectedPairsParams if layout in PAIRED else FullyConnectedFastParams,
         *sizes,
@@ -116,7 +119,9 @@ def test_any_size(layout: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("inputs", [1, 15, 16, 17, 28, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1024, 1025, 2100])
+@pytest.mark.parametrize(
+    "inputs", [1, 4, 5, 15, 16, 17, 20, 21, 28, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1024, 1025, 2100]
+)
 @pytest.mark.parametrize("code", [-1, 1])
 @pytest.mark.parametrize("x", [-128, 127])
 def test_every_input_and_every_weight_extreme(layout: str, inputs: int, code: int, x: int) -> None:

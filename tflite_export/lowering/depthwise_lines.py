@@ -34,18 +34,12 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
     """
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
-    requantization, window = fields["requantization"], fields["window"]
+    requantization = fields["requantization"]
     kernels = weights.data[0]
-    bias = doubled_bias(fields, kernels.reshape(-1, kernels.shape[2]).T)
-    if bias is None or fields["input"]["channels"] != fields["output"]["channels"]:
-        return None
-    size, output = ((fields[key]["height"], fields[key]["width"]) for key in ("input", "output"))
-    along_height = _padded(output[0]) * output[1] < _padded(output[1]) * output[0]
-    band = output[1 if along_height else 0]
-    while band > 1 and scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
-        band -= 1
+    bias = _bias(fields, kernels)
+    along_height, band = lines_of(fields)
     scratch = scratch_bytes(fields, along_height, band)
-    if scratch > _LARGEST_SCRATCH_BYTES:
+    if bias is None or scratch > _LARGEST_SCRATCH_BYTES:
         return None
     by_channel = kernels.transpose((2, 1, 0) if along_height else (2, 0, 1))
     return dataclasses.replace(
@@ -63,9 +57,56 @@ def with_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
         weight_format="int8",
         reason=call.reason if call.weight_format == "int8" else "few: int8 is the fastest",
         scratch_bytes=scratch,
-        in_place=(0,) if fits_in_place(size, output, window, along_height) else (),
+        in_place=_in_place(fields, along_height),
         alternatives=(call,),
     )
+
+
+def with_packed_lines(call: KernelCall, weights: Tensor) -> KernelCall | None:
+    """The call of `tern_depthwise_conv2d_base3_lines` or `tern_depthwise_conv2d_binary_lines`.
+
+    Args:
+        call: of `tern_depthwise_conv2d_base3_ref` or `_binary_ref`, with one plane of weights; the alternative.
+        weights: int8, shape (1, height, width, channels).
+
+    Returns:
+        The call, or None where `with_lines` would give None.
+    """
+    assert weights.data is not None
+    fields: Mapping[str, Any] = call.fields
+    along_height, band = lines_of(fields)
+    window = fields["window"]
+    scratch = 16 + _CHANNELS * window["height"] * window["width"] + scratch_bytes(fields, along_height, band)
+    if _bias(fields, weights.data[0]) is None or scratch > _LARGEST_SCRATCH_BYTES:
+        return None
+    return dataclasses.replace(
+        call,
+        function=call.function.replace("_ref", "_lines"),
+        scratch_bytes=scratch,
+        in_place=_in_place(fields, along_height),
+        alternatives=(call,),
+    )
+
+
+def _bias(fields: Mapping[str, Any], kernels: np.ndarray) -> Constant | None:
+    if fields["input"]["channels"] != fields["output"]["channels"]:
+        return None
+    return doubled_bias(fields, kernels.reshape(-1, kernels.shape[2]).T)
+
+
+def lines_of(fields: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether lines are columns, and how many lines of outputs a band has."""
+    output = fields["output"]["height"], fields["output"]["width"]
+    along_height = _padded(output[0]) * output[1] < _padded(output[1]) * output[0]
+    band = output[1 if along_height else 0]
+    while band > 1 and scratch_bytes(fields, along_height, band) > _SCRATCH_BYTES:
+        band -= 1
+    return along_height, band
+
+
+def _in_place(fields: Mapping[str, Any], along_height: bool) -> tuple[int, ...]:
+    size, output = ((fields[key]["height"], fields[key]["width"]) for key in ("input", "output"))
+    return (0,) if fits_in_place(size, output, fields["window"], along_height) else ()
 
 
 def _padded(outputs: int) -> int:

@@ -21,9 +21,13 @@ _LAYOUTS = {
     "split": "a row a word",
     "tables": "as places in tables of sums of four inputs",
     "split_tables": "as places in tables of sums of seven inputs",
+    "fractions": "five places in tables of sums of four inputs a word",
+    "split_fractions": "five places in tables of sums of four inputs a word",
 }
 # MAXIMUM_INPUTS of micro/
 _MOST_INPUTS, _MOST_INT8_INPUTS = 2**22, 2**16
+# What a layer's fractions may take beyond two bits a weight: those of a few inputs are filled up.
+_FEW_BYTES = 16
 
 
 def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context: Context) -> KernelCall | None:
@@ -71,6 +75,44 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
         },
         weight_format=layout,
         scratch_bytes=scratch_bytes,
+        reason=f"{call.weight_format}, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
+        alternatives=(call,),
+    )
+
+
+def with_fractions(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall | None:
+    """The call of `tern_fully_connected_fractions` or `tern_fully_connected_split_fractions` for the same layer.
+
+    Args:
+        call: of `tern_fully_connected_base3_ref`; it becomes the alternative for where memory is short.
+        weights: the int8 weights, shape (outputs, inputs).
+        levels: of these weights, in one plane.
+
+    Returns:
+        The call, or None where no integer scale is proven equal to TFLite's arithmetic, or where much is filled up.
+    """
+    assert weights.data is not None
+    outputs, inputs = weights.shape
+    codes = np.where(weights.data == 0, np.int8(0), levels.codes)
+    one_level = _one_level(codes, levels)
+    split = one_level is None
+    plus = levels.plus if one_level is None else one_level
+    requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
+    packed = (packing.pack_split_fractions if split else packing.pack_fractions)(codes)
+    if requantization is None or inputs > _MOST_INPUTS or packed.nbytes > codes.size / 4 + _FEW_BYTES:
+        return None
+    layout = "split_fractions" if split else "fractions"
+    return dataclasses.replace(
+        call,
+        function=f"tern_fully_connected_{layout}",
+        struct="tern_fully_connected_tables_params",
+        fields={
+            **{key: call.fields[key] for key in ("rows", "inputs", "outputs")},
+            "weights": Constant("weights", packed),
+            "requantization": requantization,
+        },
+        weight_format=layout,
+        scratch_bytes=packing.fraction_scratch_bytes(outputs, split=split),
         reason=f"{call.weight_format}, {_LAYOUTS[layout]}: {packed.nbytes:,} bytes instead of {weights.data.nbytes:,}",
         alternatives=(call,),
     )

@@ -16,9 +16,9 @@ from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
 from tflite_export.lowering.conv2d_vectors import with_vectors
-from tflite_export.lowering.depthwise_lines import with_lines
+from tflite_export.lowering.depthwise_lines import with_lines, with_packed_lines
 from tflite_export.lowering.depthwise_vectors import with_depthwise_vectors
-from tflite_export.lowering.fully_connected import with_fast_int8, with_fast_ternary
+from tflite_export.lowering.fully_connected import with_fast_int8, with_fast_ternary, with_fractions
 from tflite_export.lowering.fully_connected_vectors import with_connected_vectors
 from tflite_export.lowering.op_shapes import (
     activation,
@@ -67,7 +67,8 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
     call = dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))
     if call.weight_format != "int8" and context.optimize == "size":
-        return [call]
+        packed = call.weight_format in ("base3", "binary") and len(context.planes[weights.index]) == 1
+        return [(with_packed_lines(call, weights) if packed else None) or call]
     vectors = with_depthwise_vectors(call, weights) if context.core.port == "mve" else None
     return [vectors or with_lines(call, weights) or call]
 
@@ -155,6 +156,8 @@ def _faster_fully_connected(
 ) -> KernelCall | None:
     if packed.format == "int8":
         return with_fast_int8(call, weights)
+    if packed.format == "base3" and packed.planes == 1:
+        return with_fractions(call, weights, context.planes[weights.index][0])
     if packed.format in ("ternary", "binary") and packed.planes == 1 and context.optimize == "speed":
         return with_fast_ternary(call, weights, context.planes[weights.index][0], context)
     return None

@@ -1,0 +1,208 @@
+#include "floor_scaling.h"
+#include "port.h"
+
+/* Some inputs at a time: all sums of four of them that weights can ask for go to a table, and every output picks its
+ * own from five tables. Where they lie is one number of five digits, written as a fraction of 32 bits: times the number of
+ * places in a table, what comes before the point is the next place, and what is behind it is the rest. */
+
+enum { INPUTS = 4, TABLES = 5, WORD_INPUTS = INPUTS * TABLES };
+
+/* A sum of so many inputs fits 32 bits. */
+enum { MAXIMUM_INPUTS = 1 << 22 };
+
+/* Every sum is so much too high: so it is never negative, and two of 16 bits are added as one word. */
+enum { EXCESS = 1024 };
+
+/* A table of sums of inputs at plus, less those at minus: 16 bits each. */
+enum { JOINT_PLACES = 84, JOINT_WORDS = JOINT_PLACES / 2 };
+/* A table of words of two sums: of inputs at plus, and above it of those at minus. */
+enum { SPLIT_PLACES = 81, SPLIT_WORDS = SPLIT_PLACES };
+
+static inline int32_t sums_bytes(const tern_fully_connected_tables_params *params, bool split) {
+    return params->outputs * (split ? 8 : 4);
+}
+
+static inline int32_t table_words(bool split) {
+    return split ? SPLIT_WORDS : JOINT_WORDS;
+}
+
+int32_t tern_fully_connected_fractions_scratch_bytes(const tern_fully_connected_tables_params *params) {
+    return TABLES * JOINT_WORDS * 4 + sums_bytes(params, false);
+}
+
+int32_t tern_fully_connected_split_fractions_scratch_bytes(const tern_fully_connected_tables_params *params) {
+    return TABLES * SPLIT_WORDS * 4 + sums_bytes(params, true);
+}
+
+static tern_status check(const tern_fully_connected_tables_params *params, const int8_t *input,
+                         const int8_t *output, const void *scratch) {
+    if (params == NULL || input == NULL || output == NULL || scratch == NULL || params->weights == NULL)
+        return TERN_ERROR_NULL;
+    if ((uintptr_t)scratch % sizeof(uint32_t) != 0)
+        return TERN_ERROR_ALIGNMENT;
+    if (tern_size(params->rows, params->inputs, 1) == 0 || tern_size(params->rows, params->outputs, 1) == 0 ||
+        params->inputs > MAXIMUM_INPUTS || params->outputs > INT32_MAX / 16)
+        return TERN_ERROR_SHAPE;
+    return tern_check_floor_requantization(&params->requantization, params->outputs);
+}
+
+/* ---- tables ---- */
+
+/* To `words` words of sums as many more with `plus` added, and as many with `minus` added. */
+static inline void extend(uint32_t *table, int32_t words, uint32_t plus, uint32_t minus) {
+    uint32_t *const end = table + words;
+    for (uint32_t *to = end; table != end; to++) {
+        const uint32_t word = *table++;
+        to[0] = word + plus;
+        to[words] = word + minus;
+    }
+}
+
+static inline uint32_t both(int32_t x) {
+    return (uint32_t)x * 0x00010001u;
+}
+
+/* Three inputs make 27 sums, and 14 words, the last half of which is of no use: nine words of sums without the first input
+ * and with it; three of sums less it, without the third input and with it; two of what is left. */
+static void write_joint_table(uint32_t *table, const int8_t *input) {
+    const uint32_t first = both(input[0]), second = both(input[1]), third = both(input[2]);
+    table[0] = both(EXCESS) + ((uint32_t)input[0] << 16);
+    extend(table, 1, second, 0 - second);
+    extend(table, 3, third, 0 - third);
+    table[9] = both(EXCESS) - first + ((uint32_t)input[2] << 16);
+    extend(table + 9, 1, second, 0 - second);
+    const uint32_t rest = both(EXCESS) - first - third;
+    table[12] = rest + ((uint32_t)input[1] << 16);
+    table[13] = rest - second;
+    extend(table, 14, both(input[3]), 0 - both(input[3]));
+}
+
+static void write_split_table(uint32_t *table, const int8_t *input) {
+    table[0] = both(EXCESS);
+    for (int32_t words = 1; words < SPLIT_WORDS; words *= 3) {
+        const uint32_t x = (uint32_t)*input++;
+        extend(table, words, x, x << 16);
+    }
+}
+
+/* Tables of the next inputs, or of the rest of them and zeros. */
+static inline void write_tables(uint32_t *table, const int8_t *input, int32_t left, bool split) {
+    for (; left > 0; left -= INPUTS) {
+        int8_t rest[INPUTS] = {0};
+        if (left < INPUTS) {
+            for (int32_t i = 0; i < left; i++)
+                rest[i] = input[i];
+            input = rest;
+        }
+        (split ? write_split_table : write_joint_table)(table, input);
+        table += table_words(split);
+        input += INPUTS;
+    }
+}
+
+/* ---- sums ---- */
+
+/* What comes before the point of a fraction times `by`; what is behind it is left. */
+static inline uint32_t next_place(uint32_t *fraction, uint32_t by) {
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && !defined(TERN_PORTABLE)
+    const uint32_t low = (*fraction & 0xffff) * by;
+    const uint32_t place = ((*fraction >> 16) * by + (low >> 16)) >> 16;
+    *fraction *= by;
+    return place;
+#else
+    const uint64_t product = (uint64_t)*fraction * by;
+    *fraction = (uint32_t)product;
+    return (uint32_t)(product >> 32);
+#endif
+}
+
+typedef uint16_t __attribute__((may_alias)) sum16;
+
+static inline uint32_t pick(const uint32_t *table, uint32_t *fraction, bool split) {
+    return split ? table[next_place(fraction, SPLIT_PLACES)]
+                 : ((const sum16 *)table)[next_place(fraction, JOINT_PLACES)];
+}
+
+static inline void add(uint32_t *sum, int32_t minus_at, uint32_t picked, bool split) {
+    *sum += split ? picked & 0xffff : picked;
+    if (split)
+        sum[minus_at] += picked >> 16;
+}
+
+/* Every output's from five tables. */
+static inline void add_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables,
+                             bool split) {
+    const int32_t step = table_words(split);
+    for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
+        uint32_t fraction = *weights++;
+        uint32_t picked = pick(tables, &fraction, split);
+        picked += pick(tables + step, &fraction, split);
+        picked += pick(tables + 2 * step, &fraction, split);
+        picked += pick(tables + 3 * step, &fraction, split);
+        picked += pick(tables + 4 * step, &fraction, split);
+        add(sum, outputs, picked, split);
+    }
+}
+
+/* Every output's from `count` tables, and from as many bytes. */
+static inline void add_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
+                             const uint32_t *tables, bool split) {
+    for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
+        uint32_t fraction = 0, picked = 0;
+        for (int32_t i = 0; i < count; i++)
+            fraction = fraction >> 8 | (uint32_t)*weights++ << 24;
+        const uint32_t *table = tables;
+        for (int32_t i = 0; i < count; i++) {
+            picked += pick(table, &fraction, split);
+            table += table_words(split);
+        }
+        add(sum, outputs, picked, split);
+    }
+}
+
+static inline void add_all(const tern_fully_connected_tables_params *params, const int8_t *input,
+                           uint32_t *tables, uint32_t *sums, bool split) {
+    const int32_t outputs = params->outputs;
+    const uint32_t excess = (uint32_t)((params->inputs + INPUTS - 1) / INPUTS) * EXCESS;
+    for (int32_t i = 0; i < (split ? 2 : 1) * outputs; i++)
+        sums[i] = 0 - excess;
+    const uint32_t *weights = params->weights;
+    int32_t left = params->inputs;
+    /* the last word of weights may be for fewer inputs */
+    for (; left > WORD_INPUTS - INPUTS; left -= WORD_INPUTS) {
+        write_tables(tables, input, left < WORD_INPUTS ? left : WORD_INPUTS, split);
+        add_words(sums, outputs, weights, tables, split);
+        weights += outputs;
+        input += WORD_INPUTS;
+    }
+    if (left > 0) {
+        write_tables(tables, input, left, split);
+        add_bytes(sums, outputs, (const uint8_t *)weights, (left + INPUTS - 1) / INPUTS, tables, split);
+    }
+}
+
+static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
+                                  int8_t *output, void *scratch, bool split) {
+    const tern_status status = check(params, input, output, scratch);
+    if (status != TERN_OK)
+        return status;
+    uint32_t *const tables = scratch, *const sums = tables + TABLES * table_words(split);
+    for (int32_t row = 0; row < params->rows; row++) {
+        add_all(params, input, tables, sums, split);
+        tern_write_floor_outputs(&params->requantization, sums, split ? params->outputs : 0, 0,
+                                 params->outputs, output);
+        input += params->inputs;
+        output += params->outputs;
+    }
+    return TERN_OK;
+}
+
+tern_status tern_fully_connected_fractions(const tern_fully_connected_tables_params *params,
+                                           const int8_t *input, int8_t *output, void *scratch) {
+    return connect(params, input, output, scratch, false);
+}
+
+tern_status tern_fully_connected_split_fractions(const tern_fully_connected_tables_params *params,
+                                                 const int8_t *input, int8_t *output, void *scratch) {
+    return connect(params, input, output, scratch, true);
+}
