@@ -139,7 +139,7 @@ typedef struct {
     int32_t rows_bytes, gap_words, channels;
 } layout;
 
-static TERN_SMALL layout layout_of(const tern_conv2d_params *params) {
+static layout layout_of(const tern_conv2d_params *params) {
     const tern_conv2d_gaps_params rows = {.input = params->input, .window = params->window};
     const int32_t weights = tern_size(params->window.height, params->window.width, params->kernel_channels);
     layout found;
@@ -183,8 +183,8 @@ static uint32_t *write_channel(uint32_t *end, row_masks masks, uint32_t words[2]
     return first.to;
 }
 
-static TERN_SMALL tern_status check(const tern_conv2d_params *params, const int8_t *input,
-                                    const int8_t *output, const void *scratch) {
+static tern_status check(const tern_conv2d_params *params, const int8_t *input, const int8_t *output,
+                         const void *scratch) {
     const tern_status status = tern_conv2d_check(params, input, output, TERN_LEVELS);
     if (status != TERN_OK)
         return status;

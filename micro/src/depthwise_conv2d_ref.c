@@ -1,7 +1,7 @@
 #include "tern_internal.h"
 
-static TERN_SMALL tern_status check(const tern_depthwise_conv2d_params *params, const int8_t *input,
-                                    const int8_t *output, int32_t levels) {
+static tern_status check(const tern_depthwise_conv2d_params *params, const int8_t *input,
+                         const int8_t *output, int32_t levels) {
     if (params == NULL || input == NULL || output == NULL)
         return TERN_ERROR_NULL;
     tern_status status = tern_check_window(&params->window, params->input, params->output);
