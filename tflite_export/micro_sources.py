@@ -43,7 +43,7 @@ def kernel_sources(source: str) -> list[Path]:
     Example:
         >>> from tflite_export.micro_sources import kernel_sources
         >>> [path.name for path in kernel_sources("status = tern_add_ref(&op0, a, b, c);")]
-        ['add_ref.c', 'checks.c']
+        ['add_ref.c']
     """
     defined_in, names_in = _library(micro_dir() / "src")
     needed: set[Path] = set()

@@ -1,7 +1,7 @@
 #include "conv2d_patch.h"
 
-tern_status tern_conv2d_check(const tern_conv2d_params *params, const int8_t *input, const int8_t *output,
-                              int32_t levels) {
+TERN_SMALL tern_status tern_conv2d_check(const tern_conv2d_params *params, const int8_t *input,
+                                         const int8_t *output, int32_t levels) {
     if (params == NULL || input == NULL || output == NULL)
         return TERN_ERROR_NULL;
     tern_status status = tern_check_window(&params->window, params->input, params->output);

@@ -7,8 +7,8 @@ static inline int32_t shift_of(const uint32_t *of) {
     return (int8_t)of[BYTES];
 }
 
-tern_status tern_check_floor_requantization(const tern_floor_requantization *requantization,
-                                            int32_t outputs) {
+TERN_SMALL tern_status tern_check_floor_requantization(const tern_floor_requantization *requantization,
+                                                       int32_t outputs) {
     if (requantization->outputs == NULL)
         return TERN_ERROR_NULL;
     if (!tern_is_int8(requantization->zero_point) ||

@@ -102,6 +102,11 @@ __asm__(".syntax unified\n"
         "    pop {r4-r11, pc}\n"
         "    .size tern_add_gap_rows, . - tern_add_gap_rows\n"
         "    .equ tern_add_gap_rows_frame, 40\n"
+        "    .purgem tern_gap_step\n"
+        "    .text\n");
+
+__asm__(".syntax unified\n"
+        ".thumb\n"
         "    .section .text.tern_write_gap_block, \"ax\", %progbits\n"
         "    .balign 4\n"
         /* From accumulators r1 and r0 to two outputs. */
@@ -218,6 +223,10 @@ __asm__(".syntax unified\n"
         "    .purgem tern_gap_outputs\n"
         "    .purgem tern_gap_joint_outputs\n"
         "    .purgem tern_gap_write\n"
+        "    .text\n");
+
+__asm__(".syntax unified\n"
+        ".thumb\n"
         "    .section .text.tern_write_row_words, \"ax\", %progbits\n"
         "    .balign 4\n"
         "    .global tern_write_row_words\n"
@@ -261,7 +270,6 @@ __asm__(".syntax unified\n"
         "    b 2b\n"
         "    .size tern_write_row_words, . - tern_write_row_words\n"
         "    .equ tern_write_row_words_frame, 40\n"
-        "    .purgem tern_gap_step\n"
         "    .text\n");
 
 void tern_write_row_bytes(tern_row_writer *rows, const uint8_t *const from[TERN_GAP_PIXELS_IN_WORD],

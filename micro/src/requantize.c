@@ -1,7 +1,8 @@
 #include "tern_fixed_point.h"
 #include "tern_internal.h"
 
-tern_status tern_check_requantization(const tern_requantization *requantization, int32_t channels) {
+TERN_SMALL tern_status tern_check_requantization(const tern_requantization *requantization,
+                                                 int32_t channels) {
     if (requantization->multiplier == NULL || requantization->shift == NULL)
         return TERN_ERROR_NULL;
     if (!tern_is_int8(requantization->zero_point) ||

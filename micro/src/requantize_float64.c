@@ -3,8 +3,8 @@
 
 #define SIGNIFICAND_BITS 53 /* of a float64 */
 
-tern_status tern_check_float64_requantization(const tern_float64_requantization *requantization,
-                                              int32_t channels) {
+TERN_SMALL tern_status tern_check_float64_requantization(const tern_float64_requantization *requantization,
+                                                         int32_t channels) {
     if (requantization->multiplier == NULL || requantization->shift == NULL)
         return TERN_ERROR_NULL;
     if (!tern_is_int8(requantization->zero_point) ||

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* For what runs once a layer or once a block: its size counts more than its speed. Compilers take it for code that hardly
- * ever runs, make it small, and inline into it only what makes it smaller; what only such functions call likewise. */
+ * ever runs, make it small, and inline into it only what makes it smaller. They think the same of what only such functions
+ * call, and of a function that always calls one: so it stands in definitions, whose callers are in other files. */
 #define TERN_SMALL __attribute__((cold))
 
 /* ---- checks ---- */

@@ -14,7 +14,7 @@ from tern_c import FloorRequantizationParams, FullyConnectedFastParams, FullyCon
 
 from tflite_export import connected_packing as packing
 from tflite_export.kernel_call import Constant
-from tflite_export.lowering.fully_connected import floor_requantization
+from tflite_export.lowering.floor_requantization import floor_requantization
 
 LAYOUTS = {
     "pairs": packing.pack_pairs,

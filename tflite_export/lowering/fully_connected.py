@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from tflite_export import connected_packing as packing
-from tflite_export.floor_scaling import floor_scales
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import Levels
 from tflite_export.lowering.context import Context
+from tflite_export.lowering.floor_requantization import floor_requantization, one_level
 
-_SIGNIFICAND_BITS = 53
 _LAYOUTS = {
     "pairs": "two rows a word",
     "split": "a row a word",
@@ -46,9 +43,9 @@ def with_fast_ternary(call: KernelCall, weights: Tensor, levels: Levels, context
     """
     assert weights.data is not None
     codes = np.where(weights.data == 0, np.int8(0), levels.codes)  # one of two levels may be 0
-    one_level = _one_level(codes, levels)
-    split = one_level is None
-    plus = levels.plus if one_level is None else one_level
+    single = one_level(codes, levels)
+    split = single is None
+    plus = levels.plus if single is None else single
     requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
     if requantization is None or weights.shape[1] > _MOST_INPUTS:
         return None
@@ -143,48 +140,3 @@ def with_fast_int8(call: KernelCall, weights: Tensor) -> KernelCall | None:
         scratch_bytes=2 * (inputs + -inputs % 8),
         alternatives=(call,),
     )
-
-
-def _one_level(codes: np.ndarray, levels: Levels) -> np.ndarray | None:
-    """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
-    has_plus, has_minus = (codes > 0).any(1), (codes < 0).any(1)
-    negated = -levels.minus.astype(np.int16)
-    one = np.where(has_plus, levels.plus, negated)
-    fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
-    return one.astype(np.int8) if fits.all() else None
-
-
-def floor_requantization(
-    fields: Mapping[str, Any], rows: np.ndarray, plus: np.ndarray, minus: np.ndarray
-) -> Mapping[str, Field] | None:
-    """What a fast kernel wants instead of the float64 requantisation, or None where no such scale is proven equal.
-
-    Args:
-        fields: of the call of a `_ref` kernel: `input_zero_point` and `requantization`.
-        rows: the int8 weights, shape (outputs, inputs).
-        plus: what sums count, int8, shape (outputs,).
-        minus: what the other sums count.
-    """
-    rows = rows.astype(np.int64)
-    requantization, zero_point = fields["requantization"], fields["input_zero_point"]
-    bias = np.zeros(len(rows), np.int64) if requantization["bias"] is None else requantization["bias"].data
-    multiplier, shift = (requantization[key].data for key in ("multiplier", "shift"))
-    reals = np.ldexp(multiplier.astype(np.float64), shift.astype(int) - _SIGNIFICAND_BITS)
-    positive, negative = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
-    below, above = 128 + zero_point, 127 - zero_point  # how far an input may be from its zero point
-    scales = floor_scales(
-        reals,
-        bias - positive * below - negative * above,
-        bias + positive * above + negative * below,
-        *(requantization[key] for key in ("zero_point", "minimum", "maximum")),
-    )
-    folded = bias - zero_point * rows.sum(1)
-    if scales is None or np.abs(folded).max() >= 2**31:
-        return None
-    levels = [plus.view(np.uint8), minus.view(np.uint8)]
-    last = sum(byte.astype(np.uint32) << shift for byte, shift in zip([scales[1], *levels], (0, 8, 16), strict=True))
-    words = np.stack([folded.astype(np.int32).view(np.uint32), scales[0].view(np.uint32), last], axis=1)
-    return {
-        "outputs": Constant("outputs", words.reshape(-1)),
-        **{key: requantization[key] for key in ("zero_point", "minimum", "maximum")},
-    }

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tflite_export.floor_scaling import floor_scales
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import Levels
+from tflite_export.lowering.floor_requantization import bias_of, floor_scales_of, one_level
 from tflite_export.vector_packing import VECTOR, pack_connected_int8, pack_fields, whole_groups
 
-_SIGNIFICAND_BITS = 53
 # What the kernel adds to inputs where weights are of 2 bits.
 _UNSIGNED = 128
 # A sum of so many products of bytes still fits 32 bits.
@@ -34,21 +33,21 @@ def with_connected_vectors(call: KernelCall, weights: Tensor, levels: Levels | N
     """
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
-    scales = _scales(fields, weights.data)
+    scales = floor_scales_of(fields, weights.data)
     if scales is None or weights.shape[1] > _MOST_INPUTS:
         return None
     plus = minus = None
     if levels is None:
         packed = pack_connected_int8(weights.data)
     else:
-        plus, minus = _one_level(levels), None
+        plus, minus = one_level(levels.codes, levels), None
         codes = levels.codes + 1
         if plus is None:
             plus, minus = levels.plus, levels.minus
             codes = np.where(levels.codes < 0, 2, levels.codes)
         packed = pack_fields(codes)
     sums = weights.data.sum(1, dtype=np.int64)
-    bias = _bias(fields, len(sums)) - (fields["input_zero_point"] + (0 if levels is None else _UNSIGNED)) * sums
+    bias = bias_of(fields, len(sums)) - (fields["input_zero_point"] + (0 if levels is None else _UNSIGNED)) * sums
     if np.abs(bias).max() >= 2**31:
         return None
     requantization = fields["requantization"]
@@ -83,34 +82,3 @@ def _reason(call: KernelCall, weights: Tensor, packed: np.ndarray, plus: np.ndar
 
 def _levels(role: str, values: np.ndarray | None) -> Field:
     return None if values is None else Constant(role, whole_groups(values))
-
-
-def _one_level(levels: Levels) -> np.ndarray | None:
-    """The level `plus` of every output, if it has `minus` = -`plus` or only one of both; int8."""
-    has_plus, has_minus = (levels.codes > 0).any(1), (levels.codes < 0).any(1)
-    negated = -levels.minus.astype(np.int16)
-    one = np.where(has_plus, levels.plus, negated)
-    fits = (~has_plus | ~has_minus | (levels.plus == negated)) & (one <= 127)
-    return one.astype(np.int8) if fits.all() else None
-
-
-def _bias(fields: Mapping[str, Any], outputs: int) -> np.ndarray:
-    bias = fields["requantization"]["bias"]
-    return np.zeros(outputs, np.int64) if bias is None else bias.data.astype(np.int64)
-
-
-def _scales(fields: Mapping[str, Any], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Integer scales instead of the float64 ones, proven equal for all that the inputs can add up to."""
-    rows = rows.astype(np.int64)
-    requantization, zero_point = fields["requantization"], fields["input_zero_point"]
-    bias = _bias(fields, len(rows))
-    multiplier, shift = (requantization[key].data for key in ("multiplier", "shift"))
-    reals = np.ldexp(multiplier.astype(np.float64), shift.astype(int) - _SIGNIFICAND_BITS)
-    positive, negative = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
-    below, above = 128 + zero_point, 127 - zero_point  # how far an input may be from its zero point
-    return floor_scales(
-        reals,
-        bias - positive * below - negative * above,
-        bias + positive * above + negative * below,
-        *(requantization[key] for key in ("zero_point", "minimum", "maximum")),
-    )
