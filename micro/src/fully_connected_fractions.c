@@ -118,45 +118,64 @@ static inline uint32_t next_place(uint32_t *fraction, uint32_t by) {
 
 typedef uint16_t __attribute__((may_alias)) sum16;
 
-static inline uint32_t pick(const uint32_t *table, uint32_t *fraction, bool split) {
-    return split ? table[next_place(fraction, SPLIT_PLACES)]
-                 : ((const sum16 *)table)[next_place(fraction, JOINT_PLACES)];
+/* A number that the compiler does not know: it would make shifts and sums of a long product with one that it knows. */
+static inline uint32_t unknown(uint32_t number) {
+    __asm__("" : "+r"(number));
+    return number;
 }
 
-static inline void add(uint32_t *sum, int32_t minus_at, uint32_t picked, bool split) {
-    *sum += split ? picked & 0xffff : picked;
-    if (split)
-        sum[minus_at] += picked >> 16;
+static inline uint32_t pick_joint(const uint32_t *table, uint32_t *fraction, uint32_t places) {
+    return ((const sum16 *)table)[next_place(fraction, places)];
+}
+
+static inline uint32_t pick_split(const uint32_t *table, uint32_t *fraction, uint32_t places) {
+    return table[next_place(fraction, places)];
 }
 
 /* Every output's from five tables. */
-static inline void add_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables,
-                             bool split) {
-    const int32_t step = table_words(split);
+static void add_joint_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables) {
+    const uint32_t places = unknown(JOINT_PLACES);
+    for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
+        uint32_t fraction = *weights++, picked = *sum;
+        picked += pick_joint(tables, &fraction, places);
+        picked += pick_joint(tables + JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 2 * JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 3 * JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 4 * JOINT_WORDS, &fraction, places);
+        *sum = picked;
+    }
+}
+
+static void add_split_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables) {
+    const uint32_t places = unknown(SPLIT_PLACES);
     for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
         uint32_t fraction = *weights++;
-        uint32_t picked = pick(tables, &fraction, split);
-        picked += pick(tables + step, &fraction, split);
-        picked += pick(tables + 2 * step, &fraction, split);
-        picked += pick(tables + 3 * step, &fraction, split);
-        picked += pick(tables + 4 * step, &fraction, split);
-        add(sum, outputs, picked, split);
+        uint32_t picked = pick_split(tables, &fraction, places);
+        picked += pick_split(tables + SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 2 * SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 3 * SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 4 * SPLIT_WORDS, &fraction, places);
+        *sum += picked & 0xffff;
+        sum[outputs] += picked >> 16;
     }
 }
 
 /* Every output's from `count` tables, and from as many bytes. */
 static inline void add_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
                              const uint32_t *tables, bool split) {
+    const uint32_t places = unknown(split ? SPLIT_PLACES : JOINT_PLACES);
     for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
         uint32_t fraction = 0, picked = 0;
         for (int32_t i = 0; i < count; i++)
             fraction = fraction >> 8 | (uint32_t)*weights++ << 24;
         const uint32_t *table = tables;
         for (int32_t i = 0; i < count; i++) {
-            picked += pick(table, &fraction, split);
+            picked += split ? pick_split(table, &fraction, places) : pick_joint(table, &fraction, places);
             table += table_words(split);
         }
-        add(sum, outputs, picked, split);
+        *sum += split ? picked & 0xffff : picked;
+        if (split)
+            sum[outputs] += picked >> 16;
     }
 }
 
@@ -171,7 +190,7 @@ static inline void add_all(const tern_fully_connected_tables_params *params, con
     /* the last word of weights may be for fewer inputs */
     for (; left > WORD_INPUTS - INPUTS; left -= WORD_INPUTS) {
         write_tables(tables, input, left < WORD_INPUTS ? left : WORD_INPUTS, split);
-        add_words(sums, outputs, weights, tables, split);
+        (split ? add_split_words : add_joint_words)(sums, outputs, weights, tables);
         weights += outputs;
         input += WORD_INPUTS;
     }
