@@ -99,7 +99,8 @@ static void write_split_table(uint32_t *table, const int8_t *input) {
 }
 
 /* Tables of the next inputs, or of the rest of them and zeros. */
-static inline void write_tables(uint32_t *table, const int8_t *input, int32_t left, bool split) {
+static inline __attribute__((always_inline)) void write_tables(uint32_t *table, const int8_t *input,
+                                                               int32_t left, bool split) {
     for (; left > 0; left -= INPUTS) {
         int8_t rest[INPUTS] = {0};
         if (left < INPUTS) {
@@ -223,8 +224,9 @@ static void add_split_words(uint32_t *sum, int32_t outputs, const uint32_t *weig
 }
 
 /* Every output's from `count` tables, and from as many bytes. */
-static inline void add_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
-                             const uint32_t *tables, bool split) {
+static inline __attribute__((always_inline)) void add_bytes(uint32_t *sum, int32_t outputs,
+                                                            const uint8_t *weights, int32_t count,
+                                                            const uint32_t *tables, bool split) {
     const uint32_t places = unknown(split ? SPLIT_PLACES : JOINT_PLACES);
     for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
         uint32_t fraction = 0, picked = 0;
@@ -241,8 +243,22 @@ static inline void add_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weig
     }
 }
 
-static inline void add_all(const tern_fully_connected_tables_params *params, const int8_t *input,
-                           uint32_t *tables, uint32_t *sums, bool split) {
+/* As many loops as there are counts: one for all of them takes three times as long. */
+static void add_joint_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
+                            const uint32_t *tables) {
+    if (count == 1)
+        add_bytes(sum, outputs, weights, 1, tables, false);
+    else if (count == 2)
+        add_bytes(sum, outputs, weights, 2, tables, false);
+    else if (count == 3)
+        add_bytes(sum, outputs, weights, 3, tables, false);
+    else
+        add_bytes(sum, outputs, weights, 4, tables, false);
+}
+
+static inline __attribute__((always_inline)) void add_all(const tern_fully_connected_tables_params *params,
+                                                          const int8_t *input, uint32_t *tables,
+                                                          uint32_t *sums, bool split) {
     const int32_t outputs = params->outputs;
     const uint32_t excess = (uint32_t)((params->inputs + INPUTS - 1) / INPUTS) * EXCESS;
     for (int32_t i = 0; i < (split ? 2 : 1) * outputs; i++)
@@ -258,12 +274,18 @@ static inline void add_all(const tern_fully_connected_tables_params *params, con
     }
     if (left > 0) {
         write_tables(tables, input, left, split);
-        add_bytes(sums, outputs, (const uint8_t *)weights, (left + INPUTS - 1) / INPUTS, tables, split);
+        const uint8_t *const bytes = (const uint8_t *)weights;
+        const int32_t count = (left + INPUTS - 1) / INPUTS;
+        if (split)
+            add_bytes(sums, outputs, bytes, count, tables, true);
+        else
+            add_joint_bytes(sums, outputs, bytes, count, tables);
     }
 }
 
-static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
-                                  int8_t *output, void *scratch, bool split) {
+static inline __attribute__((always_inline)) tern_status
+connect(const tern_fully_connected_tables_params *params, const int8_t *input, int8_t *output, void *scratch,
+        bool split) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

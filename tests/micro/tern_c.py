@@ -329,7 +329,10 @@ PARAMS: dict[str, type[Structure]] = {
     "tern_depthwise_conv2d_vectors": DepthwiseVectorsParams,
     "tern_fully_connected_vectors": FullyConnectedVectorsParams,
     **{f"tern_fully_connected_{kind}": FullyConnectedPairsParams for kind in ("pairs", "split")},
-    **{f"tern_fully_connected_{kind}": FullyConnectedFastParams for kind in ("tables", "split_tables", "fractions", "split_fractions", "int8")},
+    **{
+        f"tern_fully_connected_{kind}": FullyConnectedFastParams
+        for kind in ("tables", "split_tables", "fractions", "split_fractions", "int8")
+    },
     **{f"tern_transpose_conv2d_{kind}_ref": TransposeConv2dParams for kind in FORMATS},
     "tern_lstm_ref": LstmParams,
     "tern_max_pool2d_ref": Pool2dParams,

@@ -119,7 +119,9 @@ def test_any_size(layout: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("inputs", [1, 4, 5, 15, 16, 17, 20, 21, 28, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1024, 1025, 2100])
+@pytest.mark.parametrize(
+    "inputs", [1, 4, 5, 15, 16, 17, 20, 21, 28, 48, 49, 63, 64, 65, 112, 113, 1008, 1009, 1024, 1025, 2100]
+)
 @pytest.mark.parametrize("code", [-1, 1])
 @pytest.mark.parametrize("x", [-128, 127])
 def test_every_input_and_every_weight_extreme(layout: str, inputs: int, code: int, x: int) -> None:
