@@ -58,6 +58,19 @@ static inline void extend(uint32_t *table, int32_t words, uint32_t plus, uint32_
     }
 }
 
+/* The same of 14 words, two at a time. */
+static inline void extend_fourteen(uint32_t *table, uint32_t input) {
+    uint32_t *const end = table + 14;
+    for (uint32_t *to = end; table != end; to += 2) {
+        const uint32_t a = table[0], b = table[1];
+        table += 2;
+        to[0] = a + input;
+        to[1] = b + input;
+        to[14] = a - input;
+        to[15] = b - input;
+    }
+}
+
 static inline uint32_t both(int32_t x) {
     return (uint32_t)x * 0x00010001u;
 }
@@ -74,7 +87,7 @@ static void write_joint_table(uint32_t *table, const int8_t *input) {
     const uint32_t rest = both(EXCESS) - first - third;
     table[12] = rest + ((uint32_t)input[1] << 16);
     table[13] = rest - second;
-    extend(table, 14, both(input[3]), 0 - both(input[3]));
+    extend_fourteen(table, both(input[3]));
 }
 
 static void write_split_table(uint32_t *table, const int8_t *input) {
@@ -86,7 +99,8 @@ static void write_split_table(uint32_t *table, const int8_t *input) {
 }
 
 /* Tables of the next inputs, or of the rest of them and zeros. */
-static inline void write_tables(uint32_t *table, const int8_t *input, int32_t left, bool split) {
+static inline __attribute__((always_inline)) void write_tables(uint32_t *table, const int8_t *input,
+                                                               int32_t left, bool split) {
     for (; left > 0; left -= INPUTS) {
         int8_t rest[INPUTS] = {0};
         if (left < INPUTS) {
@@ -118,50 +132,133 @@ static inline uint32_t next_place(uint32_t *fraction, uint32_t by) {
 
 typedef uint16_t __attribute__((may_alias)) sum16;
 
-static inline uint32_t pick(const uint32_t *table, uint32_t *fraction, bool split) {
-    return split ? table[next_place(fraction, SPLIT_PLACES)]
-                 : ((const sum16 *)table)[next_place(fraction, JOINT_PLACES)];
+/* A number that the compiler does not know: it would make shifts and sums of a long product with one that it knows. */
+static inline uint32_t unknown(uint32_t number) {
+    __asm__("" : "+r"(number));
+    return number;
 }
 
-static inline void add(uint32_t *sum, int32_t minus_at, uint32_t picked, bool split) {
-    *sum += split ? picked & 0xffff : picked;
-    if (split)
-        sum[minus_at] += picked >> 16;
+static inline uint32_t pick_joint(const uint32_t *table, uint32_t *fraction, uint32_t places) {
+    return ((const sum16 *)table)[next_place(fraction, places)];
+}
+
+static inline uint32_t pick_split(const uint32_t *table, uint32_t *fraction, uint32_t places) {
+    return table[next_place(fraction, places)];
 }
 
 /* Every output's from five tables. */
-static inline void add_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables,
-                             bool split) {
-    const int32_t step = table_words(split);
+#if defined(__thumb2__) && !defined(TERN_PORTABLE)
+/* Loads that follow each other take a cycle each but the first one; every register has its use. */
+void tern_add_joint_fractions(uint32_t *sum, const uint32_t *end, const uint32_t *weights,
+                              const uint32_t *tables);
+__asm__(".syntax unified\n"
+        ".thumb\n"
+        "    .section .text.tern_add_joint_fractions, \"ax\", %progbits\n"
+        "    .balign 4\n"
+        "    .global tern_add_joint_fractions\n"
+        "    .type tern_add_joint_fractions, %function\n"
+        "    .thumb_func\n"
+        "tern_add_joint_fractions:\n" /* r0 sums, r1 end, r2 weights, r3 tables */
+        "    push {r4-r11, lr}\n"
+        "    .equ tern_add_joint_fractions_frame, 36\n"
+        "    add r7, r3, #168\n"
+        "    add r8, r7, #168\n"
+        "    add r9, r8, #168\n"
+        "    add r10, r9, #168\n"
+        "    mov r11, #84\n"
+        "    .balign 4\n"
+        "1:  ldr r5, [r2], #4\n"
+        "    ldr r4, [r0]\n"
+        "    umull r5, r6, r5, r11\n"
+        "    umull r5, r12, r5, r11\n"
+        "    umull r5, lr, r5, r11\n"
+        "    ldrh r6, [r3, r6, lsl #1]\n"
+        "    ldrh r12, [r7, r12, lsl #1]\n"
+        "    ldrh lr, [r8, lr, lsl #1]\n"
+        "    add r4, r6\n"
+        "    add r12, lr\n"
+        "    umull r5, r6, r5, r11\n"
+        "    umull r5, lr, r5, r11\n"
+        "    add r4, r12\n"
+        "    ldrh r6, [r9, r6, lsl #1]\n"
+        "    ldrh lr, [r10, lr, lsl #1]\n"
+        "    add r4, r6\n"
+        "    add r4, lr\n"
+        "    str r4, [r0], #4\n"
+        "    cmp r0, r1\n"
+        "    bne 1b\n"
+        "    pop {r4-r11, pc}\n"
+        "    .size tern_add_joint_fractions, . - tern_add_joint_fractions\n"
+        "    .text\n");
+
+static void add_joint_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables) {
+    tern_add_joint_fractions(sum, sum + outputs, weights, tables);
+}
+#else
+static void add_joint_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables) {
+    const uint32_t places = unknown(JOINT_PLACES);
+    for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
+        uint32_t fraction = *weights++, picked = *sum;
+        picked += pick_joint(tables, &fraction, places);
+        picked += pick_joint(tables + JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 2 * JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 3 * JOINT_WORDS, &fraction, places);
+        picked += pick_joint(tables + 4 * JOINT_WORDS, &fraction, places);
+        *sum = picked;
+    }
+}
+#endif
+
+static void add_split_words(uint32_t *sum, int32_t outputs, const uint32_t *weights, const uint32_t *tables) {
+    const uint32_t places = unknown(SPLIT_PLACES);
     for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
         uint32_t fraction = *weights++;
-        uint32_t picked = pick(tables, &fraction, split);
-        picked += pick(tables + step, &fraction, split);
-        picked += pick(tables + 2 * step, &fraction, split);
-        picked += pick(tables + 3 * step, &fraction, split);
-        picked += pick(tables + 4 * step, &fraction, split);
-        add(sum, outputs, picked, split);
+        uint32_t picked = pick_split(tables, &fraction, places);
+        picked += pick_split(tables + SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 2 * SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 3 * SPLIT_WORDS, &fraction, places);
+        picked += pick_split(tables + 4 * SPLIT_WORDS, &fraction, places);
+        *sum += picked & 0xffff;
+        sum[outputs] += picked >> 16;
     }
 }
 
 /* Every output's from `count` tables, and from as many bytes. */
-static inline void add_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
-                             const uint32_t *tables, bool split) {
+static inline __attribute__((always_inline)) void add_bytes(uint32_t *sum, int32_t outputs,
+                                                            const uint8_t *weights, int32_t count,
+                                                            const uint32_t *tables, bool split) {
+    const uint32_t places = unknown(split ? SPLIT_PLACES : JOINT_PLACES);
     for (const uint32_t *const end = sum + outputs; sum != end; sum++) {
         uint32_t fraction = 0, picked = 0;
         for (int32_t i = 0; i < count; i++)
             fraction = fraction >> 8 | (uint32_t)*weights++ << 24;
         const uint32_t *table = tables;
         for (int32_t i = 0; i < count; i++) {
-            picked += pick(table, &fraction, split);
+            picked += split ? pick_split(table, &fraction, places) : pick_joint(table, &fraction, places);
             table += table_words(split);
         }
-        add(sum, outputs, picked, split);
+        *sum += split ? picked & 0xffff : picked;
+        if (split)
+            sum[outputs] += picked >> 16;
     }
 }
 
-static inline void add_all(const tern_fully_connected_tables_params *params, const int8_t *input,
-                           uint32_t *tables, uint32_t *sums, bool split) {
+/* As many loops as there are counts: one for all of them takes three times as long. */
+static void add_joint_bytes(uint32_t *sum, int32_t outputs, const uint8_t *weights, int32_t count,
+                            const uint32_t *tables) {
+    if (count == 1)
+        add_bytes(sum, outputs, weights, 1, tables, false);
+    else if (count == 2)
+        add_bytes(sum, outputs, weights, 2, tables, false);
+    else if (count == 3)
+        add_bytes(sum, outputs, weights, 3, tables, false);
+    else
+        add_bytes(sum, outputs, weights, 4, tables, false);
+}
+
+static inline __attribute__((always_inline)) void add_all(const tern_fully_connected_tables_params *params,
+                                                          const int8_t *input, uint32_t *tables,
+                                                          uint32_t *sums, bool split) {
     const int32_t outputs = params->outputs;
     const uint32_t excess = (uint32_t)((params->inputs + INPUTS - 1) / INPUTS) * EXCESS;
     for (int32_t i = 0; i < (split ? 2 : 1) * outputs; i++)
@@ -171,18 +268,24 @@ static inline void add_all(const tern_fully_connected_tables_params *params, con
     /* the last word of weights may be for fewer inputs */
     for (; left > WORD_INPUTS - INPUTS; left -= WORD_INPUTS) {
         write_tables(tables, input, left < WORD_INPUTS ? left : WORD_INPUTS, split);
-        add_words(sums, outputs, weights, tables, split);
+        (split ? add_split_words : add_joint_words)(sums, outputs, weights, tables);
         weights += outputs;
         input += WORD_INPUTS;
     }
     if (left > 0) {
         write_tables(tables, input, left, split);
-        add_bytes(sums, outputs, (const uint8_t *)weights, (left + INPUTS - 1) / INPUTS, tables, split);
+        const uint8_t *const bytes = (const uint8_t *)weights;
+        const int32_t count = (left + INPUTS - 1) / INPUTS;
+        if (split)
+            add_bytes(sums, outputs, bytes, count, tables, true);
+        else
+            add_joint_bytes(sums, outputs, bytes, count, tables);
     }
 }
 
-static inline tern_status connect(const tern_fully_connected_tables_params *params, const int8_t *input,
-                                  int8_t *output, void *scratch, bool split) {
+static inline __attribute__((always_inline)) tern_status
+connect(const tern_fully_connected_tables_params *params, const int8_t *input, int8_t *output, void *scratch,
+        bool split) {
     const tern_status status = check(params, input, output, scratch);
     if (status != TERN_OK)
         return status;

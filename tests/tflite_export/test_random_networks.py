@@ -27,7 +27,7 @@ HELIUM = range(2, NETWORKS, 6)  # and for a core with Helium
 PORTABLE = range(1, NETWORKS, 6)  # and for a core that does not multiply pairs
 SAMPLES = 8
 # What runs on every core, and how it is exported: between them they call every kernel, and have several inputs and
-# outputs. The last one has no room for the convolution that expands base-3 rows.
+# outputs. "tight" has no room for the convolution that expands base-3 rows.
 ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     f"{optimize}{seed}": (random_network(seed, longest=24), {"optimize": optimize})
     for seed in (56, 243, 257, 310)
@@ -35,6 +35,7 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
 } | {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
+    **{f"small{seed}": (random_network(seed, longest=24), {"optimize": "size"}) for seed in (14, 341)},
     "connected": (random_network(36, longest=24), {}),
     "portable": (random_network(36, longest=24), {"core": "cortex-m0"}),
     "residual": (random_network(208, longest=24), {}),
