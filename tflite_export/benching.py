@@ -31,7 +31,7 @@ def bench(
     """Count the instructions of every layer on an emulated board, estimate its cycles, and add both to the report.
 
     The input is noise, the same for every call. A few instructions depend on the input, such as those of a softmax.
-    What the estimate of the cycles rests on is in `tflite_export.cycles`.
+    What the estimate of the cycles rests on is in ``tflite_export.cycles``.
 
     Args:
         report: of an export with the target "c".

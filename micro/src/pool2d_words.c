@@ -48,7 +48,7 @@ static inline uint32_t divide(int32_t sum, const finish *by) {
     return (uint32_t)sum * by->reciprocal + by->offset;
 }
 
-static __attribute__((noinline)) uint32_t average(tern_byte_sums sums, const finish *by) {
+static inline uint32_t average(tern_byte_sums sums, const finish *by) {
     return tern_top_bytes(divide(tern_low_sum(sums.even), by), divide(tern_low_sum(sums.odd), by),
                           divide(tern_high_sum(sums.even), by), divide(tern_high_sum(sums.odd), by));
 }

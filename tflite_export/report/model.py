@@ -112,7 +112,7 @@ class Benchmark:
         emulator: "qemu" or "unicorn".
         instructions: of the whole call.
         layers: instructions of every layer, in their order. They add up to `instructions`, but for a few at the end.
-        cycles: of all layers, an estimate: memory without wait states. What it rests on is in `tflite_export.cycles`.
+        cycles: of all layers, an estimate: memory without wait states. What it rests on is in ``tflite_export.cycles``.
         layer_cycles: of every layer.
     """
 
