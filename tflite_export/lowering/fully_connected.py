@@ -91,9 +91,9 @@ def with_fractions(call: KernelCall, weights: Tensor, levels: Levels) -> KernelC
     assert weights.data is not None
     outputs, inputs = weights.shape
     codes = np.where(weights.data == 0, np.int8(0), levels.codes)
-    one_level = _one_level(codes, levels)
-    split = one_level is None
-    plus = levels.plus if one_level is None else one_level
+    level = one_level(codes, levels)
+    split = level is None
+    plus = levels.plus if level is None else level
     requantization = floor_requantization(call.fields, weights.data, plus, levels.minus)
     packed = (packing.pack_split_fractions if split else packing.pack_fractions)(codes)
     if requantization is None or inputs > _MOST_INPUTS or packed.nbytes > codes.size / 4 + _FEW_BYTES:
