@@ -115,6 +115,8 @@ def export(
         name=name,
         version=version(),
         targets=tuple(target for target in TARGETS if target in targets),
+        core=core,
+        optimize=optimize,
         inputs=tuple(map(Interface.of, graph.inputs)),
         outputs=tuple(map(Interface.of, graph.outputs)),
         tflite_bytes=len(tflite),
