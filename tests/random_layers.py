@@ -9,8 +9,8 @@ from random_networks import _Network
 from tflite_builder import OpSpec, TensorSpec, build_model
 
 _CHANNELS = (1, 2, 3, 4, 8, 12, 16, 16, 24, 32, 32, 48, 64)
-_MOST_MACS = 200_000
-_COUNTS = {"conv": 14, "depthwise": 7, "dense": 12, "pool": 4, "mean": 3, "add": 2}
+_MOST_MACS = 120_000
+_COUNTS = {"conv": 20, "depthwise": 12, "dense": 16, "pool": 8, "mean": 3, "add": 4}
 
 
 def random_layers(seed: int) -> bytes:
@@ -45,7 +45,7 @@ class _Layers(_Network):
         return self._layer("DEPTHWISE_CONV_2D", x, weights, scales, 3, (1, *out, channels), options)
 
     def _one_dense(self) -> TensorSpec:
-        inputs, units = (int(2 ** self.rng.uniform(1.5, 9.5)) for _ in range(2))
+        inputs, units = (int(2 ** self.rng.uniform(1.5, 8.5)) for _ in range(2))
         x = self._new_input((self._draw((1, 1, 1, 1, 3)), inputs))
         weights, scales = self._layer_weights((units, inputs), 0)
         return self._layer("FULLY_CONNECTED", x, weights, scales, 0, (x.shape[0], units), {})

@@ -62,7 +62,7 @@ def _packed_gaps(call: KernelCall, core: Core) -> Work:
         in_stream = [marks & (rows != 0) for marks in in_stream]
     steps = np.stack([marks.sum(1) for marks in in_stream])
     most = (length + 2 * (length // _GAP_GROUP) + 7) // 8 + 2
-    room = -(-length // _GAP_GROUP) * (_GAP_GROUP + 1) // 4 * 4 // _GAP_WORDS + most
+    room = -(-length // _GAP_GROUP) * (_GAP_GROUP + 1) + -(-fields["input"]["channels"] // 4) // 4 + most
     words = -(-steps // 8).sum(0)
     parts, free, left = 1, room, _GAP_CHANNELS
     for count in words:
@@ -349,7 +349,9 @@ def _connected_ref(call: KernelCall, core: Core) -> Work:
 
 
 def _add_linear(call: KernelCall, core: Core) -> Work:
-    return {"words": float(call.fields["size"] // _WORD), "bytes": float(call.fields["size"] % _WORD)}  # type: ignore
+    fields: _Fields = call.fields
+    words = 0 if _is_clamped(fields) else fields["size"] // _WORD
+    return {"words": float(words), "outputs one by one": float(fields["size"] - words * _WORD)}
 
 
 def _pool_words(call: KernelCall, core: Core) -> Work:
