@@ -46,9 +46,9 @@ class _Layers(_Network):
 
     def _one_dense(self) -> TensorSpec:
         inputs, units = (int(2 ** self.rng.uniform(1.5, 8.5)) for _ in range(2))
-        x = self._new_input((self._draw((1, 1, 1, 1, 3)), inputs))
+        x = self._new_input((1, self._draw((1, 1, 1, 1, 3)), inputs))
         weights, scales = self._layer_weights((units, inputs), 0)
-        return self._layer("FULLY_CONNECTED", x, weights, scales, 0, (x.shape[0], units), {})
+        return self._layer("FULLY_CONNECTED", x, weights, scales, 0, (*x.shape[:2], units), {"keepNumDims": True})
 
     def _one_pool(self) -> TensorSpec:
         options, kernel, out, size = self._conv_window(dilated=False)

@@ -117,6 +117,8 @@ def _calls(
     source, target = _source(op), result(op)
     requantization = _requantization(op, source, weights, target, multipliers_of)
     packed = pack_weights(weights, context, CHANNEL_AXES[op.name])
+    larger = f"int8, for speed: {packed.format} weights would be smaller"
+    others = [] if packed.format == "int8" else [as_int8(weights, larger)]
     return [
         KernelCall(
             op=op,
@@ -133,7 +135,7 @@ def _calls(
             weight_format=stored.format,
             reason=stored.reason,
         )
-        for stored in ([packed] if packed.format == "int8" else [packed, as_int8(weights, "few: int8 is faster")])
+        for stored in [packed, *others]
     ]
 
 
