@@ -18,7 +18,7 @@ from tflite_export.kernel_call import KernelCall
 from tflite_export.kernel_work import kernel_work
 from tflite_export.levels import find_planes
 from tflite_export.lowering import LOWERINGS
-from tflite_export.lowering.choice import with_alternatives
+from tflite_export.lowering.choice import flash_bytes, with_alternatives
 from tflite_export.lowering.context import Context
 from tflite_export.lowering.weighted import CANDIDATES
 from tflite_export.memory import plan_memory
@@ -42,7 +42,16 @@ def all_calls(graph: Graph, board: Board) -> list[KernelCall]:
 
 
 def counted_cycles(graph: Graph, calls: Sequence[KernelCall], board: Board) -> list[int]:
-    """Cycles of each call by `tflite_export.cycles`, all of them in one program on an emulated board."""
+    """Cycles of each call by `tflite_export.cycles`, in as few programs as fit an emulated board."""
+    counts: list[int] = []
+    while len(counts) < len(calls):
+        sizes = np.cumsum([flash_bytes(call) for call in calls[len(counts) :]])
+        fitting = max(int(np.searchsorted(sizes, board.flash.size // 2)), 1)
+        counts += _in_one_program(graph, calls[len(counts) : len(counts) + fitting], board)
+    return counts
+
+
+def _in_one_program(graph: Graph, calls: Sequence[KernelCall], board: Board) -> list[int]:
     plan = plan_memory(graph, calls)
     assert len(plan.calls) == len(calls)
     source = c_source.source("net", graph, plan, "calls")

@@ -36,7 +36,7 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
     "connected": (random_network(36, longest=24), {}),
-    "portable": (random_network(36, longest=24), {"core": "cortex-m0"}),
+    **{f"portable{seed}": (random_network(seed, longest=24), {"core": "cortex-m0"}) for seed in (36, 37, 110)},
     "residual": (random_network(208, longest=24), {}),
 }
 

@@ -89,7 +89,7 @@ def _estimate(best: KernelCall, others: Sequence[KernelCall], cycles: dict[int, 
 
 
 def _rounded(cycles: int) -> str:
-    """Three digits, which is more than the estimate is worth."""
+    """Two or three digits, which is what the estimate is worth."""
     if cycles >= 1_000_000:
         return f"{cycles / 1_000_000:.1f} M"
-    return f"{cycles / 1000:.1f} k" if cycles >= 1000 else f"{cycles}"
+    return f"{round(cycles, 3 - len(str(cycles))):,}"
