@@ -138,12 +138,17 @@ def _columns(call: KernelCall, core: Core) -> Work:
     positions, channels, length = _positions(fields), fields["output"]["channels"], _window_size(fields)
     blocks, words = -(-positions // _COLUMNS), -(-length // 4)
     copied = min(positions, _COLUMNS) * blocks
+    inside = np.count_nonzero(_inside(fields, "height")) * np.count_nonzero(_inside(fields, "width"))
+    border = copied * (positions - inside) / positions
     plain = positions >= _COLUMNS and not _is_clamped(fields) and int(fields["shift"].data.min()) >= _SIMPLE_SHIFT
     kind = "" if plain else " one by one"
     work = {
-        "copied positions": float(copied),
-        "copied runs": float(copied * fields["window"]["height"]),
-        "copied bytes": float(copied * length),
+        "copied positions": float(copied - border),
+        "copied runs": float((copied - border) * fields["window"]["height"]),
+        "copied bytes": float((copied - border) * length),
+        "border positions": float(border),
+        "border runs": float(border * fields["window"]["height"]),
+        "border bytes": float(border * length),
         "column words": float(copied * words),
         "products": float(blocks * channels * words),
         "channels" + kind: float(blocks * channels),
@@ -159,25 +164,44 @@ def _vectors(call: KernelCall, core: Core) -> Work:
     fields: _Fields = call.fields
     bits, positions, channels = fields["bits"], _positions(fields), fields["output"]["channels"]
     vectors, groups = -(-_window_size(fields) // _VECTOR), -(-channels // _VECTOR_CHANNELS)
-    in_place = (
-        call.scratch_bytes <= (0 if bits == 8 else _VECTOR_CHANNELS) * vectors * _VECTOR or not call.scratch_bytes
-    )
+    pairs = -(-channels // 2)
+    in_place = has_columns_in_place(fields)
     block = positions if in_place else min(fields["block_positions"], positions)
     sizes = [block] * (positions // block) + [positions % block] * (positions % block > 0)
     triples = sum(size // _VECTOR_POSITIONS + size % _VECTOR_POSITIONS for size in sizes)
     copied = 0 if in_place else positions
+    border = 0 if in_place else fields["output"]["height"] * int((~_inside(fields, "width")).sum())
     return {
-        "copied positions": float(copied),
-        "copied runs": float(copied * fields["window"]["height"]),
+        "copied runs": float((copied - border) * fields["window"]["height"]),
         "copied vectors": float(copied * vectors),
+        "copied lines": float((copied > border) * fields["output"]["height"] * fields["window"]["height"]),
+        "border positions": float(border),
+        "border runs": float(border * fields["window"]["height"]),
         f"unpacked vectors of {bits} bits": float(0 if bits == 8 else len(sizes) * groups * vectors),
         "groups": float(len(sizes) * groups),
-        "products": float(triples * groups * vectors),
-        "triples": float(triples * groups),
+        "products": float(triples * pairs * vectors),
+        "triples": float(triples * pairs),
         "outputs": float(triples * channels),
         "blocks": float(len(sizes)),
         "checked channels": float(channels),
     }
+
+
+def has_columns_in_place(fields: Mapping[str, Any]) -> bool:
+    """Whether the input of a convolution is columns of whole vectors as it is.
+
+    Args:
+        fields: of the call: `input`, `output` and `window`.
+    """
+    window, source, target = fields["window"], fields["input"], fields["output"]
+    ones = ("height", "width", "stride_height", "stride_width")
+    return (
+        all(window[key] == 1 for key in ones)
+        and not window["pad_top"]
+        and not window["pad_left"]
+        and source["channels"] % _VECTOR == 0
+        and all(source[key] == target[key] for key in ("height", "width"))
+    )
 
 
 def _conv2d_ref(call: KernelCall, core: Core) -> Work:
@@ -427,6 +451,12 @@ def _taps_at(fields: _Fields, axis: str) -> np.ndarray:
     start -= window["pad_top" if axis == "height" else "pad_left"]
     taps = start[:, None] + np.arange(window[axis]) * window.get(f"dilation_{axis}", 1)
     return ((taps >= 0) & (taps < fields["input"][axis])).sum(1)
+
+
+def _inside(fields: _Fields, axis: str) -> np.ndarray:
+    """At which outputs along an axis all taps are on the input, and those of a line side by side."""
+    joined = axis == "height" or fields["window"]["dilation_width"] == 1
+    return (_taps_at(fields, axis) == fields["window"][axis]) & joined
 
 
 def _taps(fields: _Fields, axis: str) -> int:
