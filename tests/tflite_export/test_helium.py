@@ -205,12 +205,14 @@ def test_helium_is_for_cores_that_have_it() -> None:
 
 def test_the_report_says_why(tmp_path: Path) -> None:
     report = export(_network("small"), tmp_path, core="cortex-m55", cores=())
-    assert {layer.reason.split("; ")[1] for layer in report.layers} == {"in vectors, for Helium"}
+    assert any("; in vectors, for Helium; about " in layer.reason for layer in report.layers)
+    for layer in report.layers:
+        assert "cycles on a cortex-m55" in layer.reason
 
 
 def test_little_memory_means_smaller_blocks_and_then_another_kernel(tmp_path: Path) -> None:
     (fast, *_) = lower(Graph.read(_network("wide")), core="cortex-m55")[1:]
-    smaller, slow = fast.alternatives
+    smaller, *_, slow = fast.alternatives
     assert (smaller.function, slow.function) == ("tern_conv2d_vectors", "tern_conv2d_ternary_ref")
     assert fast.scratch_bytes > smaller.scratch_bytes > slow.scratch_bytes == 0
     kernels = set()

@@ -37,6 +37,7 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
     "connected": (random_network(36, longest=24), {}),
     **{f"portable{seed}": (random_network(seed, longest=24), {"core": "cortex-m0"}) for seed in (36, 37, 110)},
+    "grouped": (random_network(1, longest=24), {}),
     "residual": (random_network(208, longest=24), {}),
 }
 
