@@ -142,7 +142,7 @@ def _calls(
 def _faster_conv2d(call: KernelCall, weights: Tensor, context: Context) -> list[KernelCall]:
     planes = context.planes.get(weights.index, ())
     is_packed, found = call.weight_format != "int8", []
-    if context.core.port == "mve" and len(planes) <= 1:
+    if context.core.port == "mve" and (len(planes) == 1 or not is_packed):
         # zeros are not skipped there: a vector of products takes no longer than finding them
         found.append(with_vectors(call, weights, planes[0] if is_packed else None))
     if not is_packed:
@@ -159,7 +159,7 @@ def _faster_conv2d(call: KernelCall, weights: Tensor, context: Context) -> list[
 def _faster_fully_connected(call: KernelCall, weights: Tensor, context: Context) -> list[KernelCall]:
     planes = context.planes.get(weights.index, ())
     is_packed, found = call.weight_format != "int8", []
-    if context.core.port == "mve" and len(planes) <= 1:
+    if context.core.port == "mve" and (len(planes) == 1 or not is_packed):
         found.append(with_connected_vectors(call, weights, planes[0] if is_packed else None))
     if not is_packed:
         found.append(with_fast_int8(call, weights))
