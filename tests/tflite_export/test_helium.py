@@ -202,7 +202,7 @@ def test_the_stack_has_a_bound(name: str, compiler: str, tmp_path: Path, require
     found = measure_core(files, report.name, "cortex-m55", compiler)
     assert found.stack_bytes is not None, found.stack_note
     assert 150 < found.stack_bytes < 600
-    assert 1000 < found.code_bytes < 4600
+    assert 1000 < found.code_bytes < 4500
 
 
 def test_helium_is_for_cores_that_have_it() -> None:
