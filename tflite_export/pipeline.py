@@ -77,11 +77,11 @@ def export(
     Example:
         >>> import keras, numpy as np, tempfile
         >>> from tflite_export import export
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-        >>> samples = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+        >>> samples = np.random.default_rng(0).normal(size=(100, 8)).astype("float32")
         >>> report = export(model, tempfile.mkdtemp(), calibration=samples)
         >>> report.weight_bytes
-        12
+        32
     """
     c_source.check_name(name)
     targets = [targets] if isinstance(targets, str) else targets
@@ -115,6 +115,8 @@ def export(
         name=name,
         version=version(),
         targets=tuple(target for target in TARGETS if target in targets),
+        core=core,
+        optimize=optimize,
         inputs=tuple(map(Interface.of, graph.inputs)),
         outputs=tuple(map(Interface.of, graph.outputs)),
         tflite_bytes=len(tflite),

@@ -156,6 +156,13 @@ def _samples(report: ExportReport) -> np.ndarray:
     return np.concatenate([extremes, np.random.default_rng(1).integers(-128, 128, (3, size)).astype(np.int8)])
 
 
+@pytest.fixture
+def vectors_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of kernels without estimates the first is taken, even for layers that are too small for it."""
+    monkeypatch.setattr("tflite_export.lowering.choice.estimated_cycles", lambda call, core: None)
+
+
+@pytest.mark.usefixtures("vectors_everywhere")
 @pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
 def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
     report = export(_network(name), tmp_path, core="cortex-m55", cores=())
@@ -167,6 +174,7 @@ def test_the_host_equals_the_reference(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(HostModel(report)(samples), expected)
 
 
+@pytest.mark.usefixtures("vectors_everywhere")
 @pytest.mark.emulator
 @pytest.mark.parametrize("compiler", ["gcc", "zig"])
 @pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
@@ -183,6 +191,7 @@ def test_helium_equals_the_reference(
     np.testing.assert_array_equal(run_firmware(image, samples).outputs, expected)
 
 
+@pytest.mark.usefixtures("vectors_everywhere")
 @pytest.mark.parametrize("compiler", ["gcc", "zig"])
 @pytest.mark.parametrize("name", [*NETWORKS, "connected", "depthwise"])
 def test_the_stack_has_a_bound(name: str, compiler: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
@@ -205,12 +214,14 @@ def test_helium_is_for_cores_that_have_it() -> None:
 
 def test_the_report_says_why(tmp_path: Path) -> None:
     report = export(_network("small"), tmp_path, core="cortex-m55", cores=())
-    assert {layer.reason.split("; ")[1] for layer in report.layers} == {"in vectors, for Helium"}
+    assert any("; in vectors, for Helium; about " in layer.reason for layer in report.layers)
+    for layer in report.layers:
+        assert "cycles on a cortex-m55" in layer.reason
 
 
 def test_little_memory_means_smaller_blocks_and_then_another_kernel(tmp_path: Path) -> None:
     (fast, *_) = lower(Graph.read(_network("wide")), core="cortex-m55")[1:]
-    smaller, slow = fast.alternatives
+    smaller, *_, slow = fast.alternatives
     assert (smaller.function, slow.function) == ("tern_conv2d_vectors", "tern_conv2d_ternary_ref")
     assert fast.scratch_bytes > smaller.scratch_bytes > slow.scratch_bytes == 0
     kernels = set()

@@ -37,7 +37,8 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
     **{f"small{seed}": (random_network(seed, longest=24), {"optimize": "size"}) for seed in (14, 341)},
     "connected": (random_network(36, longest=24), {}),
-    "portable": (random_network(36, longest=24), {"core": "cortex-m0"}),
+    **{f"portable{seed}": (random_network(seed, longest=24), {"core": "cortex-m0"}) for seed in (36, 37, 110)},
+    "grouped": (random_network(1, longest=24), {}),
     "residual": (random_network(208, longest=24), {}),
     "binary": (random_network(59, longest=24), {}),
 }

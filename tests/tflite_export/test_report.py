@@ -136,7 +136,8 @@ def test_layers(report: ExportReport) -> None:
     assert dense.bits == 2
     assert dense.entropy_bits is not None
     assert 0.9 < dense.entropy_bits <= dense.bits
-    assert dense.reason == "ternary, two rows a word: 128 bytes instead of 512"
+    assert dense.reason.startswith("ternary, two rows a word: 128 bytes instead of 512; about ")
+    assert (report.core, report.optimize) == ("cortex-m4", "speed")
     assert (add.constant_bytes, add.bits, softmax.bits) == (8, None, None)
     assert report.entropy_bytes == dense.entropy_bytes
 

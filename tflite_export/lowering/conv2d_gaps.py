@@ -13,8 +13,6 @@ from tflite_export.levels import Levels
 from tflite_export.lowering.doubled import doubled_bias
 
 _ROW_BYTES = 16
-# Below as many output positions the kernel mostly computes what nobody wants: it has 8 or 16 in a row.
-_FEWEST_POSITIONS = 4
 # With the steps over rows of zeros a stream's length still fits a uint16.
 _MOST_WEIGHTS = 30_000
 # As many channels at a time have their gaps made.
@@ -22,7 +20,7 @@ _MOST_CHANNELS = 64
 
 
 def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall | None:
-    """The call of `tern_conv2d_gaps` for the same layer, or None where that kernel cannot or should not do it.
+    """The call of `tern_conv2d_gaps` for the same layer, or None where that kernel cannot do it.
 
     Args:
         call: of `tern_conv2d_ternary_ref`; it becomes the alternative for where memory is short.
@@ -30,7 +28,7 @@ def with_gaps(call: KernelCall, weights: Tensor, levels: Levels) -> KernelCall |
         levels: of these weights, in one plane of 2 bits.
 
     Returns:
-        The call, or None for a grouped convolution, few output positions, weights without zeros, or scales and
+        The call, or None for a grouped convolution, weights without zeros, or scales and
         accumulators that are out of the kernel's range.
     """
     assert weights.data is not None
@@ -94,16 +92,11 @@ def with_packed_gaps(call: KernelCall, weights: Tensor) -> KernelCall | None:
 
 
 def _bias_of_gaps(call: KernelCall, weights: Tensor) -> Constant | None:
-    """The bias that the kernels take, or None for a layer that they cannot or should not do."""
+    """The bias that the kernels take, or None for a layer that they cannot do."""
     assert weights.data is not None
     fields: Mapping[str, Any] = call.fields
-    output = fields["output"]
     channels = weights.shape[0]
-    if (
-        fields["kernel_channels"] != fields["input"]["channels"]
-        or output["height"] * output["width"] < _FEWEST_POSITIONS
-        or weights.size // channels > _MOST_WEIGHTS
-    ):
+    if fields["kernel_channels"] != fields["input"]["channels"] or weights.size // channels > _MOST_WEIGHTS:
         return None
     return doubled_bias(fields, weights.data.reshape(channels, -1))
 

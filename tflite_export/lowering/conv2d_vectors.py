@@ -10,6 +10,7 @@ import numpy as np
 
 from tflite_export.graph import Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
+from tflite_export.kernel_work import has_columns_in_place
 from tflite_export.levels import Levels
 from tflite_export.lowering.doubled import doubled_bias
 from tflite_export.vector_packing import GROUP, VECTOR, pack_bits, pack_codes, pack_int8, whole_groups
@@ -88,20 +89,9 @@ def _positions(row_bytes: int) -> int:
 
 def _with_positions(call: KernelCall, positions: int, row_bytes: int) -> KernelCall:
     fields: Mapping[str, Any] = call.fields
-    columns = 0 if _is_in_place(fields) else min(positions, fields["output"]["height"] * fields["output"]["width"])
+    columns = (
+        0 if has_columns_in_place(fields) else min(positions, fields["output"]["height"] * fields["output"]["width"])
+    )
     rows = 0 if fields["bits"] == 8 else GROUP
     scratch = max((columns + rows) * row_bytes, VECTOR)
     return dataclasses.replace(call, fields={**fields, "block_positions": positions}, scratch_bytes=scratch)
-
-
-def _is_in_place(fields: Mapping[str, Any]) -> bool:
-    """Whether the input is columns as it is."""
-    window, source, target = fields["window"], fields["input"], fields["output"]
-    ones = ("height", "width", "stride_height", "stride_width")
-    return (
-        all(window[key] == 1 for key in ones)
-        and not window["pad_top"]
-        and not window["pad_left"]
-        and source["channels"] % VECTOR == 0
-        and all(source[key] == target[key] for key in ("height", "width"))
-    )

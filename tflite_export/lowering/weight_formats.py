@@ -46,17 +46,11 @@ def pack_weights(weights: Tensor, context: Context, axis: int) -> PackedWeights:
         The packed weights; int8 where nothing is smaller.
     """
     assert weights.data is not None
-    fields: dict[str, Field] = {
-        "data": Constant("weights", weights.data.reshape(-1)),
-        "plus": None,
-        "minus": None,
-        "residual_planes": 0,
-    }
     planes = context.planes.get(weights.index)
     if planes is None:
         rows = np.sort(np.moveaxis(weights.data, axis, 0).reshape(weights.shape[axis], -1), axis=1)
         values = int((np.diff(rows) != 0).sum(1).max()) + 1
-        return PackedWeights("int8", fields, f"int8: {values} values in a channel are too many to be ternary")
+        return as_int8(weights, f"int8: {values} values in a channel are too many to be ternary")
     data = _packed_formats(planes, axis)
     if context.optimize == "speed":
         data.pop("base3", None)
@@ -64,8 +58,8 @@ def pack_weights(weights: Tensor, context: Context, axis: int) -> PackedWeights:
     name = min(data, key=lambda name: data[name].nbytes)
     size = data[name].nbytes + levels
     if size >= weights.data.nbytes:
-        return PackedWeights("int8", fields, f"int8: {name} weights and their levels would take {size:,} bytes")
-    fields = {
+        return as_int8(weights, f"int8: {name} weights and their levels would take {size:,} bytes")
+    fields: dict[str, Field] = {
         "data": Constant("weights", data[name]),
         "plus": Constant("plus", np.concatenate([plane.plus for plane in planes])),
         "minus": Constant("minus", np.concatenate([plane.minus for plane in planes])),
@@ -74,6 +68,18 @@ def pack_weights(weights: Tensor, context: Context, axis: int) -> PackedWeights:
     parts = name if len(planes) == 1 else f"a sum of {len(planes)} {name} tensors"
     reason = f"{parts}: {size:,} bytes with the levels instead of {weights.data.nbytes:,}"
     return PackedWeights(name, fields, reason, len(planes))
+
+
+def as_int8(weights: Tensor, reason: str) -> PackedWeights:
+    """Weights as they are.
+
+    Args:
+        weights: an int8 constant.
+        reason: why this format.
+    """
+    assert weights.data is not None
+    data = Constant("weights", weights.data.reshape(-1))
+    return PackedWeights("int8", {"data": data, "plus": None, "minus": None, "residual_planes": 0}, reason)
 
 
 def _packed_formats(planes: tuple[Levels, ...], axis: int) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Op, Tensor
 from tflite_export.kernel_call import Constant, Field, KernelCall
 from tflite_export.levels import CHANNEL_AXES
+from tflite_export.lowering.choice import choose
 from tflite_export.lowering.context import Context, Lowering
 from tflite_export.lowering.conv2d_columns import with_columns
 from tflite_export.lowering.conv2d_gaps import with_gaps, with_packed_gaps
@@ -30,7 +31,7 @@ from tflite_export.lowering.op_shapes import (
     result,
     window,
 )
-from tflite_export.lowering.weight_formats import PackedWeights, pack_weights
+from tflite_export.lowering.weight_formats import as_int8, pack_weights
 
 # Which inputs are the activation and the bias; the weights are input 1 of every operator.
 _ACTIVATION_AND_BIAS = {"TRANSPOSE_CONV": (2, 3)}
@@ -52,7 +53,8 @@ def _conv2d(op: Op, context: Context) -> list[KernelCall]:
         "window": window(op, source, target, height, width),
         "kernel_channels": kernel_channels,
     }
-    return [_call_with_weights(op, "conv2d", geometry, weights, context, rq.channel_multipliers)]
+    calls = _calls(op, "conv2d", geometry, weights, context, rq.channel_multipliers)
+    return [fast for call in calls for fast in _faster_conv2d(call, weights, context)] + calls
 
 
 def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
@@ -64,13 +66,12 @@ def _depthwise_conv2d(op: Op, context: Context) -> list[KernelCall]:
     expect_channels(op, target, channels)
     sliding = window(op, source, target, height, width)
     geometry = {"input": image_shape(op, source), "output": image_shape(op, target), "window": sliding}
-    call = _call_with_weights(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
-    call = dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding))
-    if call.weight_format != "int8" and context.optimize == "size":
-        packed = call.weight_format in ("base3", "binary") and len(context.planes[weights.index]) == 1
-        return [(with_packed_lines(call, weights) if packed else None) or call]
-    vectors = with_depthwise_vectors(call, weights) if context.core.port == "mve" else None
-    return [vectors or with_lines(call, weights) or call]
+    calls = _calls(op, "depthwise_conv2d", geometry, weights, context, rq.channel_multipliers)
+    calls = [dataclasses.replace(call, in_place=in_place_windows(op, source, target, sliding)) for call in calls]
+    vectors = with_depthwise_vectors(calls[0], weights) if context.core.port == "mve" else None
+    is_packed = calls[0].weight_format in ("base3", "binary") and len(context.planes[weights.index]) == 1
+    packed = with_packed_lines(calls[0], weights) if is_packed else None
+    return [call for call in (vectors, with_lines(calls[0], weights), packed) if call] + calls
 
 
 def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
@@ -85,7 +86,8 @@ def _fully_connected(op: Op, context: Context) -> list[KernelCall]:
     if op.options.get("weights_format", 0) != 0:
         raise ExportError(f"{op}: shuffled weights are not supported")
     geometry = {"rows": rows, "inputs": inputs, "outputs": outputs}
-    return [_call_with_weights(op, "fully_connected", geometry, weights, context, rq.float64_multipliers)]
+    calls = _calls(op, "fully_connected", geometry, weights, context, rq.float64_multipliers)
+    return [fast for call in calls for fast in _faster_fully_connected(call, weights, context)] + calls
 
 
 def _transpose_conv(op: Op, context: Context) -> list[KernelCall]:
@@ -102,90 +104,83 @@ def _transpose_conv(op: Op, context: Context) -> list[KernelCall]:
         "output": image_shape(op, target),
         "window": window(op, target, source, height, width),  # it slides over the output
     }
-    return [_call_with_weights(op, "transpose_conv2d", geometry, weights, context, rq.channel_multipliers)]
+    return _calls(op, "transpose_conv2d", geometry, weights, context, rq.channel_multipliers)[:1]
 
 
-def _call_with_weights(
+def _calls(
     op: Op,
     kernel: str,
     geometry: Mapping[str, Field],
     weights: Tensor,
     context: Context,
     multipliers_of: _MultipliersOf,
-) -> KernelCall:
+) -> list[KernelCall]:
+    """The calls of `_ref` kernels: with packed weights, if they can be, and with int8."""
     source, target = _source(op), result(op)
+    requantization = _requantization(op, source, weights, target, multipliers_of)
     packed = pack_weights(weights, context, CHANNEL_AXES[op.name])
-    call = KernelCall(
-        op=op,
-        function=f"tern_{kernel}_{packed.format}_ref",
-        struct=f"tern_{kernel}_params",
-        fields={
-            **geometry,
-            "input_zero_point": source.zero_point,
-            "weights": packed.fields,
-            "requantization": _requantization(op, source, weights, target, multipliers_of),
-        },
-        inputs=(source,),
-        output=target,
-        weight_format=packed.format,
-        reason=packed.reason,
-    )
-    if context.core.port == "mve" and (fast := _for_helium(call, kernel, weights, context, packed)):
-        return fast
-    faster = {"conv2d": _faster_conv2d, "fully_connected": _faster_fully_connected}.get(kernel)
-    return call if faster is None else faster(call, weights, packed, context) or call
+    larger = f"int8, for speed: {packed.format} weights would be smaller"
+    others = [] if packed.format == "int8" else [as_int8(weights, larger)]
+    return [
+        KernelCall(
+            op=op,
+            function=f"tern_{kernel}_{stored.format}_ref",
+            struct=f"tern_{kernel}_params",
+            fields={
+                **geometry,
+                "input_zero_point": source.zero_point,
+                "weights": stored.fields,
+                "requantization": requantization,
+            },
+            inputs=(source,),
+            output=target,
+            weight_format=stored.format,
+            reason=stored.reason,
+        )
+        for stored in [packed, *others]
+    ]
 
 
-def _faster_conv2d(call: KernelCall, weights: Tensor, packed: PackedWeights, context: Context) -> KernelCall | None:
-    if packed.format == "int8":
-        return with_columns(call, weights)
-    slower = _with_expanded_rows(call, weights, packed) if packed.format == "base3" else call
-    if packed.planes > 1:
-        return slower
-    if packed.format != "ternary":
-        gaps = with_packed_gaps(call, weights)
-    elif context.optimize == "speed":
-        gaps = with_gaps(call, weights, context.planes[weights.index][0])
-    else:
-        gaps = None
-    return slower if gaps is None else dataclasses.replace(gaps, alternatives=tuple(dict.fromkeys((slower, call))))
+def _faster_conv2d(call: KernelCall, weights: Tensor, context: Context) -> list[KernelCall]:
+    planes = context.planes.get(weights.index, ())
+    is_packed, found = call.weight_format != "int8", []
+    if context.core.port == "mve" and (len(planes) == 1 or not is_packed):
+        # zeros are not skipped there: a vector of products takes no longer than finding them
+        found.append(with_vectors(call, weights, planes[0] if is_packed else None))
+    if not is_packed:
+        found.append(with_columns(call, weights))
+    elif len(planes) == 1:
+        found.append(with_gaps(call, weights, planes[0]))
+        if call.weight_format != "ternary":
+            found.append(with_packed_gaps(call, weights))
+    if call.weight_format == "base3":
+        found.append(_with_expanded_rows(call, weights, len(planes)))
+    return [fast for fast in found if fast is not None]
 
 
-def _faster_fully_connected(
-    call: KernelCall, weights: Tensor, packed: PackedWeights, context: Context
-) -> KernelCall | None:
-    if packed.format == "int8":
-        return with_fast_int8(call, weights)
-    if packed.format == "base3" and packed.planes == 1:
-        return with_fractions(call, weights, context.planes[weights.index][0])
-    if packed.format in ("ternary", "binary") and packed.planes == 1 and context.optimize == "speed":
-        return with_fast_ternary(call, weights, context.planes[weights.index][0], context)
-    return None
+def _faster_fully_connected(call: KernelCall, weights: Tensor, context: Context) -> list[KernelCall]:
+    planes = context.planes.get(weights.index, ())
+    is_packed, found = call.weight_format != "int8", []
+    if context.core.port == "mve" and (len(planes) == 1 or not is_packed):
+        found.append(with_connected_vectors(call, weights, planes[0] if is_packed else None))
+    if not is_packed:
+        found.append(with_fast_int8(call, weights))
+    elif len(planes) == 1:
+        found += with_fast_ternary(call, weights, planes[0])
+        if call.weight_format == "base3":
+            found.append(with_fractions(call, weights, planes[0]))
+    return [fast for fast in found if fast is not None]
 
 
-def _with_expanded_rows(call: KernelCall, weights: Tensor, packed: PackedWeights) -> KernelCall:
+def _with_expanded_rows(call: KernelCall, weights: Tensor, planes: int) -> KernelCall:
     """Each row of base-3 digits is expanded once; where memory is short it is taken apart at every position."""
     row_bytes = -(-weights.size // weights.shape[0] // 4)
     return dataclasses.replace(
         call,
         function="tern_conv2d_base3_expanded",
-        scratch_bytes=packed.planes * row_bytes,
+        scratch_bytes=planes * row_bytes,
         alternatives=(call,),
     )
-
-
-def _for_helium(
-    call: KernelCall, kernel: str, weights: Tensor, context: Context, packed: PackedWeights
-) -> KernelCall | None:
-    """Zeros are not skipped there: a vector of products takes no longer than finding them."""
-    fast = {"conv2d": with_vectors, "fully_connected": with_connected_vectors}.get(kernel)
-    if fast is None or packed.planes > 1:
-        return None
-    if packed.format == "int8":
-        return fast(call, weights, None)
-    # for size base-3 digits stay, and single bits where the kernel does not take them
-    takes = context.optimize == "speed" or (packed.format == "binary" and kernel == "conv2d")
-    return fast(call, weights, context.planes[weights.index][0]) if takes else None
 
 
 def _source(op: Op) -> Tensor:
@@ -237,9 +232,17 @@ def _expect_int32(op: Op, weights: Tensor, bias: Tensor | None, shifts: np.ndarr
         raise ExportError(f"{op}: sums of its inputs with {weights}, and its bias, may not fit 32 bits")
 
 
-LOWERINGS: dict[str, Lowering] = {
+# All calls that compute an operator, by its name, whatever they take; those that are thought to be the faster first.
+CANDIDATES: dict[str, Lowering] = {
     "CONV_2D": _conv2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv2d,
     "FULLY_CONNECTED": _fully_connected,
     "TRANSPOSE_CONV": _transpose_conv,
 }
+
+
+def _choose(op: Op, context: Context) -> list[KernelCall]:
+    return [choose(CANDIDATES[op.name](op, context), context)]
+
+
+LOWERINGS: dict[str, Lowering] = dict.fromkeys(CANDIDATES, _choose)

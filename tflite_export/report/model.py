@@ -166,6 +166,8 @@ class ExportReport:
         name: the model's name, the prefix of its files and C names.
         version: of tern-keras.
         targets: which artefacts there are: "int8" (`NAME.tflite` and the C array of it), "c".
+        core: which the kernels and weight formats of the C are chosen for.
+        optimize: what that choice prefers, "speed" or "size".
         inputs: of the model.
         outputs: of the model.
         tflite_bytes: size of the `.tflite` file.
@@ -186,6 +188,8 @@ class ExportReport:
     name: str
     version: str
     targets: tuple[str, ...]
+    core: str
+    optimize: str
     inputs: tuple[Interface, ...]
     outputs: tuple[Interface, ...]
     tflite_bytes: int

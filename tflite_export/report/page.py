@@ -48,6 +48,7 @@ def _head(report: ExportReport) -> str:
         f"<h1>{escape(report.name)}</h1>"
         f'<p class="facts">{ends(report.inputs)} &rarr; {ends(report.outputs)}</p>'
         f'<p class="facts">targets {", ".join(map(escape, report.targets))}; '
+        f"kernels chosen for {report.optimize} on a {report.core}; "
         f"{_bytes(report.tflite_bytes)} as .tflite; tern-keras {escape(report.version)}</p></header>"
     )
 

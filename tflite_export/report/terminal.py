@@ -56,7 +56,7 @@ def layer_table(report: ExportReport) -> Table:
 
 
 def _reasons(report: ExportReport) -> Table:
-    table = _table("why these kernels", left=("", "kernel"))
+    table = _table(f"why these kernels, for {report.optimize} on a {report.core}", left=("", "kernel"))
     table.add_column("why", overflow="fold")
     for step, layer in enumerate(report.layers):
         if layer.reason:

@@ -18,8 +18,8 @@ from tflite_export.errors import ExportError
 from tflite_export.graph import Graph, Op
 from tflite_export.kernel_call import Constant, KernelCall
 from tflite_export.levels import find_planes, weights_of
-from tflite_export.lowering import LOWERINGS
 from tflite_export.lowering.context import Context
+from tflite_export.lowering.weighted import CANDIDATES
 from tflite_export.reference import Reference
 from tflite_export.targets.editing import Editor
 from tflite_export.targets.target import Packed, PackTarget, Runner
@@ -117,11 +117,11 @@ def rewrite(tflite: bytes, optimize: str, why_not: Callable[[KernelCall], str | 
 def _packed_call(op: Op, context: Context) -> tuple[KernelCall | None, str | None]:
     """The call with packed weights that an operator becomes, or None and why there is none."""
     try:
-        (first,) = LOWERINGS[op.name](op, context)
+        calls = CANDIDATES[op.name](op, context)
     except ExportError as error:
         return None, str(error)
-    call = next((call for call in (first, *first.alternatives) if call.weight_format in FORMATS), None)
-    return call, None if call is not None else first.reason.removeprefix("int8: ")
+    call = next((call for call in calls if call.weight_format in FORMATS and call.function.endswith("_ref")), None)
+    return call, None if call is not None else calls[-1].reason.removeprefix("int8: ")
 
 
 def _why_not_smaller(call: KernelCall) -> str | None:
