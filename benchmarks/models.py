@@ -6,10 +6,9 @@
 The networks are those of `tern_keras.applications` with random weights: int8 in the first and the last layer, ternary
 between; the autoencoder is ternary throughout. Each is exported, compiled with -O2 and run on an emulated core; its
 output is compared with TFLite's reference kernels, bit for bit. Cycles are estimates (`tflite_export.cycles`): memory
-without wait states. Flash is all of the
-image: weights, constants, kernels, start-up and the firmware's input and output; code is that less weights and
-constants. The arena includes the buffers of input and output, as TFLM's does. The others' figures are in
-`benchmarks/baselines.json`.
+without wait states. Flash is all of the image: weights, constants, kernels, start-up and the firmware's input and
+output; code is that less weights and constants. The arena includes the buffers of input and output, as TFLM's does.
+The others' figures are in `benchmarks/baselines.json`.
 """
 
 import argparse

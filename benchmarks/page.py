@@ -35,9 +35,8 @@ typed by hand.
 - **Instructions are exact**, of one inference on an emulated core, compiled with `-O2`. Every output was compared with
   TFLite's reference kernels, bit for bit.
 - **Cycles are estimates**: on the Cortex-M0, M3 and M4 from Arm's timing tables without wait states; on the M7 and M55
-  from a
-  model of in-order issue that may be wrong by 20 to 30 %; on RV32 a cycle an instruction. Caches, flash wait states and
-  unaligned accesses are not in them. **Nothing was measured on silicon.**
+  from a model of in-order issue that may be wrong by 20 to 30 %; on RV32 a cycle an instruction. Caches, flash wait
+  states and unaligned accesses are not in them. **Nothing was measured on silicon.**
 - The others' figures were counted with the same emulators and estimated by the same rules, for the versions that
   `benchmarks/baselines.json` names: CMSIS-NN's int8 kernels at `-O3`; on RV32, for which there are none, a plain C
   loop.
@@ -167,8 +166,8 @@ def page(layers: list[dict[str, Any]], networks: list[dict[str, Any]]) -> str:
 ## Layers
 
 Weights as they are deployed: the first layer int8, the others ternary with half of them zeros and one level a channel.
-    A layer's name has the input's height, width and channels, the kernel, and the output channels; `s2` is a stride of
-    2, `dw` depthwise, `fc` fully connected.
+A layer's name has the input's height, width and channels, the kernel, and the output channels; `s2` is a stride of 2,
+`dw` depthwise, `fc` fully connected.
 
 ![How many times as fast as int8, layer by layer and core by core](_static/benchmarks/layers.svg)
 

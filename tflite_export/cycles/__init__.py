@@ -7,8 +7,7 @@ measured on silicon.
 
 - Cortex-M0, M3, M4: the timing tables of Arm's Technical Reference Manuals (DDI 0432, 0337, 0439).
 - Cortex-M7, M55: Arm publishes no such table. A model of in-order issue runs every basic block in its steady state;
-  expect
-  it to be wrong by 20 to 30 %, and to rank kernels right.
+  expect it to be wrong by 20 to 30 %, and to rank kernels right.
 - RV32: a cycle an instruction.
 """
 
