@@ -417,7 +417,7 @@ static tern_status call_depthwise_lines(bool hostile) {
     const bool counted = !stepped || (w->stride_height > 0 && w->stride_width > 0 && w->dilation_height > 0 &&
                                       w->dilation_width > 0 && w->pad_top >= 0 && w->pad_left >= 0);
     const int32_t bytes = counted ? tern_depthwise_conv2d_lines_scratch_bytes(&p) : 0;
-    if (bytes > 1 << 24)
+    if (bytes > 1 << 20)
         return TERN_OK;
     void *scratch = block(bytes);
     if (hostile && !stepped && one_in(2))
@@ -472,7 +472,7 @@ static tern_status call_depthwise_packed_lines(bool hostile) {
     const bool counted = !stepped || (w->stride_height > 0 && w->stride_width > 0 && w->dilation_height > 0 &&
                                       w->dilation_width > 0 && w->pad_top >= 0 && w->pad_left >= 0);
     const int32_t bytes = counted ? tern_depthwise_conv2d_base3_lines_scratch_bytes(&p) : 0;
-    if (bytes > 1 << 24)
+    if (bytes > 1 << 20)
         return TERN_OK;
     void *scratch = block(bytes);
     if (hostile && !stepped && one_in(2))

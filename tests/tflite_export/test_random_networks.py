@@ -35,7 +35,7 @@ ON_CORES: dict[str, tuple[bytes, dict[str, object]]] = {
 } | {
     "tight": (random_network(7, longest=3), {"optimize": "size", "arena_limit": 176}),
     **{f"helium{seed}": (random_network(seed, longest=24), {"core": "cortex-m55"}) for seed in (56, 215)},
-    **{f"small{seed}": (random_network(seed, longest=24), {"optimize": "size"}) for seed in (14, 341)},
+    **{f"small{seed}": (random_network(seed, longest=24), {"optimize": "size"}) for seed in (8, 14, 341)},
     "connected": (random_network(36, longest=24), {}),
     **{f"portable{seed}": (random_network(seed, longest=24), {"core": "cortex-m0"}) for seed in (36, 37, 110)},
     "grouped": (random_network(1, longest=24), {}),
@@ -92,7 +92,8 @@ def _public_kernels() -> set[str]:
 
 
 def test_the_networks_call_every_kernel() -> None:
-    graphs = [Graph.read(random_network(seed)) for seed in range(NETWORKS)]
+    models = [*map(random_network, range(NETWORKS)), *(model for model, _ in ON_CORES.values())]
+    graphs = [Graph.read(model) for model in models]
     options = [("speed", core) for core in ("cortex-m4", "cortex-m0", "cortex-m55")] + [("size", "cortex-m4")]
     calls = [call for graph in graphs for optimize, core in options for call in lower(graph, optimize, core)]
     assert {each.function for call in calls for each in (call, *call.alternatives)} == _public_kernels()
