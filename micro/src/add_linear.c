@@ -30,8 +30,8 @@ static inline int32_t clamp(int32_t x, int32_t minimum, int32_t maximum) {
 /* Four sums, shifted and within int8. */
 static inline void add_word(const tern_add_linear_params *params, const int8_t *input0, const int8_t *input1,
                             int8_t *output) {
-    const int32_t offset = params->offset, shift = params->shift;
 #ifdef TERN_PORT_DSP
+    const int32_t offset = params->offset, shift = params->shift;
     /* Bytes come in the upper half of 16 bits, and multipliers shifted likewise: the product's upper 32 of 48 bits are
      * the very product. */
     const uint32_t m0 = (uint32_t)params->multiplier[0] << 8, m1 = (uint32_t)params->multiplier[1] << 8;
@@ -44,15 +44,10 @@ static inline void add_word(const tern_add_linear_params *params, const int8_t *
     const int32_t sum3 = tern_wide_times_high(m1, odd_b, tern_wide_times_high(m0, odd_a, offset));
     tern_store_word(output, tern_saturated_bytes(sum0 >> shift, sum1 >> shift, sum2 >> shift, sum3 >> shift));
 #else
-    const int32_t m0 = params->multiplier[0], m1 = params->multiplier[1];
-    const int32_t sum0 = offset + input0[0] * m0 + input1[0] * m1;
-    output[0] = (int8_t)tern_saturated(sum0 >> shift);
-    const int32_t sum1 = offset + input0[1] * m0 + input1[1] * m1;
-    output[1] = (int8_t)tern_saturated(sum1 >> shift);
-    const int32_t sum2 = offset + input0[2] * m0 + input1[2] * m1;
-    output[2] = (int8_t)tern_saturated(sum2 >> shift);
-    const int32_t sum3 = offset + input0[3] * m0 + input1[3] * m1;
-    output[3] = (int8_t)tern_saturated(sum3 >> shift);
+    output[0] = (int8_t)tern_saturated(sum_of(params, input0[0], input1[0]) >> params->shift);
+    output[1] = (int8_t)tern_saturated(sum_of(params, input0[1], input1[1]) >> params->shift);
+    output[2] = (int8_t)tern_saturated(sum_of(params, input0[2], input1[2]) >> params->shift);
+    output[3] = (int8_t)tern_saturated(sum_of(params, input0[3], input1[3]) >> params->shift);
 #endif
 }
 
