@@ -22,8 +22,6 @@ RATE = 0.1
 # pairs, so that the mean is 0; some of them on each side of every threshold, also in the smallest kernel
 SPREAD = np.float32([0.5, -0.5, 0.04, -0.04, 0.01, -0.01, 0.3, -0.3])
 X = [inputs(kind, count=4) for kind in LAYERS]
-# Each takes seconds to compile. What a quantizer computes is tested on every backend elsewhere.
-METHODS = list(QUANTIZERS) if keras.backend.backend() == "tensorflow" else list(QUANTIZERS)[::3]
 
 
 @pytest.fixture(params=LAYERS)
@@ -31,7 +29,7 @@ def kind(request):
     return request.param
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=QUANTIZERS)
 def method(request):
     return request.param
 
