@@ -117,7 +117,8 @@ def with_ranges(model: keras.Model) -> keras.Model:
     functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     result = keras.models.clone_model(functional, call_function=call)
     for layer in model.layers:
-        result.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights:
+            result.get_layer(layer.name).set_weights(layer.get_weights())
     return result
 
 
