@@ -3,8 +3,8 @@
     python examples/reproduce/methods.py
     python examples/reproduce/methods.py --only TWN TTQ
 
-LeNet-5 (6-16-120-84-10, batch normalisation) on Fashion-MNIST: a float network, and from its weights ten more epochs
-with each method, first and last layer int8. "int8" is the float network after ten epochs more, as int8.
+LeNet-5 (6-16-120-84-10, batch normalisation) on Fashion-MNIST: a float network, and from its weights six more epochs
+with each method, first and last layer int8. "int8" is the float network after six epochs more, as int8.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from recipe import Method, Recipe, Run, build, train
 
 EXPERIMENT = "methods"
 RECIPE = Recipe(
-    "fashion_mnist", epochs=10, batch=128, optimizer="adam", learning_rate=3e-3, drops=((5, 1e-3), (8, 1e-4)), pad=2
+    "fashion_mnist", epochs=6, batch=128, optimizer="adam", learning_rate=3e-3, drops=((3, 1e-3), (5, 1e-4)), pad=2
 )
 SKIP = ("first", "last")
 START = Method("float")
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder with the data sets as .npz; Keras downloads them without")
     parser.add_argument("--only", nargs="+", metavar="METHOD", choices=[method.name for method in METHODS])
-    parser.add_argument("--epochs", type=int, default=0, help="instead of ten; recorded as such")
+    parser.add_argument("--epochs", type=int, default=0, help="instead of six; recorded as such")
     parser.add_argument("--board-samples", type=int, default=100, help="test images for the emulated Cortex-M4")
     parser.add_argument("--results", type=Path, default=records.RESULTS, help="folder for the rows of results")
     parser.add_argument("--out", type=Path, default=Path("build/reproduce"), help="folder for weights and checkpoints")
