@@ -73,6 +73,10 @@ class Method:
     start: str | None = None
     skip: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.strength and self.weight_decay:
+            raise ValueError(f"{self.name}: a kernel has one penalty, that of SQ or the weight decay.")
+
 
 @dataclass(frozen=True)
 class Run:
