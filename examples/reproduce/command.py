@@ -33,22 +33,21 @@ def main(experiment: str, description: str, runs: Sequence[Run]) -> None:
         parser.error(f"no run has the words {' '.join(options.only)}: see --list")
     if options.list:
         for run in wanted:
-            row = records.find(records.read(experiment, options.results), run)
+            row = records.find(records.read(options.results), run)
             print(f"{run.name}, {run.epochs} epochs: " + (f"{row['accuracy']:.2f} %" if row else "missing"))
         return
 
     load = cache(datasets.load)  # once for all runs, and only if one is missing
-    out = options.out / experiment
     for run in wanted:
-        if records.find(records.read(experiment, options.results), run):
+        if records.find(records.read(options.results), run):
             print(f"{run.name}: recorded")
             continue
         start = None
         if run.method.start is not None:
             source = replace(run, method=replace(run.method, name=run.method.start))
-            start = out / source.folder / "final.weights.h5"
+            start = options.out / source.folder / "final.weights.h5"
             if not start.exists():
                 parser.error(f"{run.name} starts from the weights of {source.name}, which is to be trained first")
-        row = train(run, load(run.recipe.dataset, options.data_dir), out / run.folder, start)
+        row = train(run, load(run.recipe.dataset, options.data_dir), options.out / run.folder, start)
         records.append(experiment, row, options.results)
         print(f"{run.name}: {row['accuracy']:.2f} % after {run.epochs} epochs, {row['compression']:.1f} times smaller")

@@ -1,6 +1,7 @@
-"""The networks of the experiments, by name, and what the recipes add to them."""
+"""The networks of the experiments, by name: functions of the images' shape, (height, width, channels)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 
@@ -44,13 +45,13 @@ def with_normal_weights(network: keras.Model) -> keras.Model:
     return network
 
 
-def _resnet(depth: int, variant: str) -> Callable[[], keras.Model]:
-    return lambda: resnet_cifar(depth, variant)
-
-
-NETWORKS: dict[str, Callable[[], keras.Model]] = {
-    "lenet5": lambda: with_normal_weights(lenet5()),
-    "lenet5_bn": lambda: with_normal_weights(with_batch_norm(lenet5())),
-    "vgg7": lambda: with_normal_weights(vgg7()),
-    **{f"resnet{depth}_{variant}": _resnet(depth, variant) for variant in ("ttq", "he") for depth in (20, 32, 44, 56)},
+NETWORKS: dict[str, Callable[[Sequence[int]], keras.Model]] = {
+    "lenet5": lambda shape: with_normal_weights(lenet5(shape)),
+    "lenet5_bn": lambda shape: with_normal_weights(with_batch_norm(lenet5(shape))),
+    "vgg7": lambda shape: with_normal_weights(vgg7(shape)),
+    **{
+        f"resnet{depth}_{variant}": partial(resnet_cifar, depth, variant)
+        for variant in ("ttq", "he")
+        for depth in (20, 32, 44, 56)
+    },
 }

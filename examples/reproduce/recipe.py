@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,10 @@ class Method:
     start: str | None = None
     skip: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.strength and self.weight_decay:
+            raise ValueError(f"{self.name}: a kernel has one penalty, that of SQ or the weight decay.")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -123,11 +128,12 @@ def _without_defaults(part: Recipe | Method) -> dict[str, Any]:
     return json.loads(json.dumps(values))  # tuples become lists
 
 
-def build(run: Run, steps: int, start: Path | None = None) -> keras.Model:
+def build(run: Run, shape: Sequence[int], steps: int, start: Path | None = None) -> keras.Model:
     """Build and compile the model of a run.
 
     Args:
         run: the run.
+        shape: (height, width, channels) of the images.
         steps: batches an epoch, for the schedule.
         start: weights of the float network to start from; None for random ones.
 
@@ -136,7 +142,7 @@ def build(run: Run, steps: int, start: Path | None = None) -> keras.Model:
     """
     keras.utils.set_random_seed(run.seed)
     method = run.method
-    model = NETWORKS[run.network]()
+    model = NETWORKS[run.network](shape)
     if start is not None:
         model.load_weights(start)
     if method.quantizer is not None:
@@ -205,8 +211,8 @@ def train(run: Run, images: Images, folder: Path, start: Path | None = None) -> 
     def batches(epoch: int) -> Batches:
         return Batches(images, recipe.batch, recipe.pad, recipe.flip, run.seed, epoch)
 
-    model = build(run, len(batches(0)), start)
-    checkpoint = Checkpoint(folder)
+    model = build(run, images.x_train.shape[1:], len(batches(0)), start)
+    checkpoint = Checkpoint(folder, run.config())
     curve = checkpoint.restore(model)
     x_test = images.normalised(images.x_test)
     with Progress(run.name, run.epochs, len(batches(0))) as progress:

@@ -9,14 +9,13 @@ from recipe import Run
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
 
-def read(experiment: str, folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """Return the rows of an experiment, in the order of their recording."""
-    path = folder / f"{experiment}.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def read(folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """Return the rows of all experiments, each file's in the order of their recording."""
+    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
 
 
 def find(rows: list[dict[str, Any]], run: Run) -> dict[str, Any] | None:
-    """Return the row of a run, or None if it is not recorded."""
+    """Return the row of a run, whichever experiment recorded it, or None."""
     config = run.config()
     return next((row for row in rows if row["config"] == config), None)
 
