@@ -122,7 +122,7 @@ def test_pretrained_weights_take_the_place_of_the_first_stage(deployed: ModuleTy
     source = applications.resnet8()
     source.save(tmp_path / "weights.h5")
     deployment = replace(deployed.DEPLOYMENTS["resnet8"], pretrained=True)
-    model = deployed.float_network(deployment, tmp_path / "weights.h5")
+    model = deployed.float_network(deployment, (32, 32, 3), tmp_path / "weights.h5")
     x = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     expected = source.predict(x, verbose=0)
     found = keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(x, verbose=0)))

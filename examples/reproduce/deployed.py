@@ -16,7 +16,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,17 +84,18 @@ DEPLOYMENTS = {
     "resnet8": Deployment("resnet8", "cifar10", (60, 30, 3), (2e-3, 2e-3, 2e-4)),
     "lenet5_fashion": Deployment("lenet5_bn", "fashion_mnist", (15, 20, 3), (3e-3, 3e-3, 2e-4), pad=2),
 }
-BUILDERS: dict[str, Callable[[], keras.Model]] = {**NETWORKS, "resnet8": applications.resnet8}
+BUILDERS = {**NETWORKS, "resnet8": applications.resnet8}
 
 
-def float_network(deployment: Deployment, pretrained: Path | None) -> keras.Model:
+def float_network(deployment: Deployment, shape: Sequence[int], pretrained: Path | None) -> keras.Model:
     """Return the float network, with logits as its output.
 
     Args:
         deployment: which network.
+        shape: (height, width, channels) of the images.
         pretrained: `.h5` file whose weights are the network's, in its order; None for random ones.
     """
-    model = BUILDERS[deployment.network]()
+    model = BUILDERS[deployment.network](shape)
     if pretrained is not None:
         model.set_weights(load_h5(pretrained).get_weights())
     model.get_layer("head").activation = keras.activations.linear
@@ -146,7 +147,7 @@ def train(
     epochs, rate, steps = deployment.epochs[stage], deployment.rates[stage], len(batches(0))
     if not epochs:
         return []
-    checkpoint = Checkpoint(folder / STAGES[stage])
+    checkpoint = Checkpoint(folder / STAGES[stage], deployment.config())
     warmup = steps // 2
     model.compile(
         keras.optimizers.Adam(
@@ -208,7 +209,7 @@ def run(deployment: Deployment, images: Images, folder: Path, pretrained: Path |
             logits[copy] = teach(teacher, batches(epoch))
         return Distilled(batches(epoch), logits[copy])
 
-    teacher = float_network(deployment, pretrained)
+    teacher = float_network(deployment, images.x_train.shape[1:], pretrained)
     before = accuracy(teacher, images) if pretrained else None
     curves = [train(teacher, deployment, 0, batches, images, folder)]
     ternary = ternarize(teacher, deployment.quantizer)
@@ -258,7 +259,7 @@ def main() -> None:
     if options.pretrained is not None:
         recipe = replace(recipe, pretrained=True, epochs=(0, *recipe.epochs[1:]))
     deployment = replace(recipe, seed=options.seed, **{name: value for name, value in chosen.items() if value})
-    if records.find(records.read("deployed", options.results), deployment):
+    if records.find(records.read(options.results), deployment):
         print(f"{deployment.name}: recorded")
         return
     images = datasets.load(deployment.dataset, options.data_dir)

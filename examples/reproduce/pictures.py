@@ -17,7 +17,7 @@ def draw_curves(found: Sequence[Group], path: Path) -> None:
     axes.set_yscale("log")
     axes.set(xlabel="epoch", ylabel="test error, %")
     axes.legend(ncols=2)
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
 def draw_depths(found: Sequence[Group], path: Path) -> None:
@@ -30,7 +30,7 @@ def draw_depths(found: Sequence[Group], path: Path) -> None:
     axes.set_xscale("log")
     axes.set(xlabel="γ", ylabel="β after training; from 1.565 on a layer is binary")
     axes.legend()
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
 def draw_zeros(found: Sequence[Group], path: Path) -> None:
@@ -49,10 +49,10 @@ def draw_zeros(found: Sequence[Group], path: Path) -> None:
             axes.axhline(100 - group.first["accuracy"], color="black", linewidth=0.8, label="float")
     axes.set(xlabel="zeros, %", ylabel="test error, %")
     axes.legend()
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
-def _save(figure: plt.Figure, axes: plt.Axes, path: Path) -> None:
+def save(figure: plt.Figure, axes: plt.Axes, path: Path) -> None:
     """Save as SVG that is the same each time."""
     axes.grid(alpha=0.3, which="both")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,13 @@
 """The sections of the page on networks in C."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib import pyplot as plt
 from pictures import save
+from tables import markdown
 
 Rows = Sequence[dict[str, Any]]
 
@@ -28,12 +29,6 @@ zeros are counted over the same layers; flash is code and constants.
 """
 BASELINES = Path(__file__).resolve().parents[2] / "benchmarks" / "baselines.json"
 TFLM_NAMES = {"resnet8": "resnet8", "lenet5_bn": "lenet5"}
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; all columns but the first to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def deployed_section(rows: Rows) -> str:
