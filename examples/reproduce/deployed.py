@@ -35,6 +35,7 @@ from tern_keras import applications, load_h5, recalibrate_batch_norm, ternarize
 from tern_keras.layers import ActivationQuantizer
 
 TEST_BATCH = 500
+NORM_BATCHES = 100
 STAGES = ("float", "ternary", "int8")
 
 
@@ -144,23 +145,20 @@ def train(
     Returns:
         The curve: for each epoch loss and seconds, and now and then the accuracy on the test images, in percent.
     """
-    epochs, rate, steps = deployment.epochs[stage], deployment.rates[stage], len(batches(0))
+    epochs, rate = deployment.epochs[stage], deployment.rates[stage]
+    steps = len(images.x_train) // deployment.batch
     if not epochs:
         return []
     checkpoint = Checkpoint(folder / STAGES[stage], deployment.config())
     warmup = steps // 2
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, epochs * steps - warmup, warmup_target=rate, warmup_steps=warmup
-            )
-        ),
-        DistillationLoss(deployment.temperature, deployment.share)
-        if stage
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        # TensorFlow's XLA is slower here, and compiles for long
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, epochs * steps - warmup, warmup_target=rate, warmup_steps=warmup
     )
+    taught = DistillationLoss(deployment.temperature, deployment.share)
+    untaught = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # TensorFlow's XLA is slower here, and compiles for long
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(keras.optimizers.Adam(schedule), taught if stage else untaught, jit_compile=jit)
     model.optimizer.build(model.trainable_variables)
     curve = checkpoint.restore(model)
     for epoch in range(len(curve), epochs):
@@ -216,7 +214,8 @@ def run(deployment: Deployment, images: Images, folder: Path, pretrained: Path |
     curves.append(train(ternary, deployment, 1, taught, images, folder))
     final = with_ranges(ternary)
     curves.append(train(final, deployment, 2, taught, images, folder))
-    sample = np.concatenate([batches(0)[number][0] for number in range(min(100, len(batches(0))))])
+    first = batches(0)
+    sample = np.concatenate([first[number][0] for number in range(min(NORM_BATCHES, len(first)))])
     recalibrate_batch_norm(final, sample, deployment.batch)
 
     accuracies = {"pretrained": before, "float": accuracy(teacher, images), "ternary": accuracy(ternary, images)}
