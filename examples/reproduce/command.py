@@ -48,6 +48,10 @@ def main(experiment: str, description: str, runs: Sequence[Run]) -> None:
             start = options.out / source.folder / "final.weights.h5"
             if not start.exists():
                 parser.error(f"{run.name} starts from the weights of {source.name}, which is to be trained first")
-        row = train(run, load(run.recipe.dataset, options.data_dir), options.out / run.folder, start)
+        try:
+            images = load(run.recipe.dataset, options.data_dir)
+        except FileNotFoundError as error:
+            parser.error(str(error))
+        row = train(run, images, options.out / run.folder, start)
         records.append(experiment, row, options.results)
         print(f"{run.name}: {row['accuracy']:.2f} % after {run.epochs} epochs, {row['compression']:.1f} times smaller")

@@ -159,7 +159,7 @@ def build(run: Run, shape: Sequence[int], steps: int, start: Path | None = None)
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        # TensorFlow's XLA compiles a deep network for minutes on a CPU
+        # on a CPU TensorFlow's XLA takes longer both to compile and to run: 14 ms a step of LeNet-5 against 11
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
