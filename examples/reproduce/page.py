@@ -18,7 +18,7 @@ import mnist_lenet5
 import records
 import sq_gamma
 import ttq_sparsity
-from groups import groups, longest
+from groups import Group, groups, longest
 from pictures import draw_curves, draw_depths, draw_zeros
 from recipe import Recipe, Run
 
@@ -159,9 +159,14 @@ def pictures(rows: Rows) -> dict[str, Callable[[Path], None]]:
     wanted = {
         "mnist_lenet5": (draw_curves, longest(rows, lenet)),
         "sq_gamma": (draw_depths, longest(rows, sq_gamma.RUNS)),
-        **{name: (draw_zeros, longest(rows, runs)) for name, runs in sweeps.items()},
+        **{name: (draw_zeros, _with_float(longest(rows, runs))) for name, runs in sweeps.items()},
     }
     return {name: partial(draw, found) for name, (draw, found) in wanted.items() if found}
+
+
+def _with_float(found: list[Group]) -> list[Group]:
+    """Return the groups, or none where only the float network is recorded, which has no zeros to show."""
+    return found if any(group.zeros is not None for group in found) else []
 
 
 def section(rows: Rows, title: str, text: str, script: Any, tables: str, drawn: Sequence[tuple[str, str]]) -> str:
