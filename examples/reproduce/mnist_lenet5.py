@@ -3,8 +3,9 @@
     python examples/reproduce/mnist_lenet5.py --only lenet5_bn pad2 seed0
     python examples/reproduce/mnist_lenet5.py --list
 
-The paper (Razani et al., arXiv:1909.12205) trains 60 epochs with Adam. It does not say whether its LeNet-5 has batch
-normalisation or its images are shifted, so the runs come in four kinds: "lenet5_bn" has the former, "pad2" the latter.
+The paper is Razani et al., arXiv:1909.12205. The runs come in four kinds: with batch normalisation ("lenet5_bn") and
+without, with shifted images ("pad2") and without. BC, whose weights have no scale, wants the former; SQ the network
+without, where its weights keep their size.
 """
 
 from dataclasses import replace
