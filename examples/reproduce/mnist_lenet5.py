@@ -20,6 +20,8 @@ METHODS = (
     Method("FP", paper=99.44),
     Method("TWN", "twn", paper=99.38, weight_decay=1e-4),
     Method("SQ", "sq", paper=99.37, strength=0.1, gamma=1e-2),
+    # the paper has weight decay for the binary and ternary methods alone
+    Method("SQ-decay", "sq", weight_decay=1e-4, strength=0.1, gamma=1e-2),
     Method("BWN", "bwn", paper=99.32, weight_decay=1e-4),
     Method("BC", "bc", paper=99.35, weight_decay=1e-4),
     Method("TTQ", "ttq"),
