@@ -74,6 +74,30 @@ def test_a_deployed_network_is_recorded_once(
     _run(deployed, data_dir, monkeypatch, *words)
     assert "recorded" in capsys.readouterr().out
     assert len(_rows(data_dir, "deployed")) == 1
+    section = importlib.import_module("networks_in_c").deployed_section([row])
+    assert f"| **{ternary['accuracy']['C']:.2f}** | 0 of 20 | 0 of 1 | 1-2-1 |" in section
+    assert f"| LeNet-5 on Fashion-MNIST, ternary, size | {small['weight_bytes']['C']:,} |" in section
+
+
+def test_the_methods_start_from_one_network(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = importlib.import_module("methods")
+    monkeypatch.setattr(methods, "BOARD_SAMPLES", 1)
+    main = importlib.import_module("command").main
+    options = ("--data-dir", data_dir, "--results", tmp_path / "results", "--out", tmp_path / "out", "--epochs", 1)
+    for name in ("float", "SQ"):
+        monkeypatch.setattr(sys, "argv", ["methods.py", *map(str, options), "--only", name])
+        main("methods", methods.__doc__, methods.RUNS, methods.in_c)
+    start, row = _rows(tmp_path, "methods")
+    assert "deployed" not in start
+    speed, size = row["deployed"]["speed"], row["deployed"]["size"]
+    assert speed["different"] == size["different"] == speed["board"]["different"] == 0
+    assert size["flash"] < speed["flash"]
+    networks_in_c = importlib.import_module("networks_in_c")
+    section = networks_in_c.methods_section([start, row], "methods.svg")
+    (line,) = (line for line in section.splitlines() if line.startswith("| SQ"))
+    assert f"| {speed['board']['cycles']:,} / {size['board']['cycles']:,} |" in line
+    networks_in_c.draw_methods(networks_in_c.method_rows([start, row]), tmp_path / "methods.svg")
+    assert "SQ" in (tmp_path / "methods.svg").read_text()
 
 
 def test_distillation_loss(distillation: ModuleType) -> None:

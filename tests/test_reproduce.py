@@ -178,6 +178,17 @@ def test_the_schedule_of_a_short_run_is_shortened(recipe: ModuleType) -> None:
         assert rates == [rate for rate in expected for _ in range(2)]
 
 
+def test_weight_decay_adds_to_the_penalty_of_sq(recipe: ModuleType) -> None:
+    run = next(run for run in _runs("mnist_lenet5") if run.method.name == "SQ")
+    losses = []
+    for decay in (0.0, 0.5):
+        model = recipe.build(replace(run, method=replace(run.method, weight_decay=decay)), (14, 14, 1), 1)
+        losses.append(float(sum(model.losses)))
+    squares = sum(float(np.square(v.numpy()).sum()) for v in model.trainable_variables if v.name == "kernel")
+    assert losses[0] > 0
+    assert losses[1] - losses[0] == pytest.approx(0.25 * squares, rel=1e-5)
+
+
 def test_batches_follow_from_seed_and_epoch(datasets: ModuleType, data_dir: Path) -> None:
     images = datasets.load("cifar10", data_dir)
 

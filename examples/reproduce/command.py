@@ -56,7 +56,11 @@ def main(
             start = options.out / source.folder / "final.weights.h5"
             if not start.exists():
                 parser.error(f"{run.name} starts from the weights of {source.name}, which is to be trained first")
-        images, folder = load(run.recipe.dataset, options.data_dir), options.out / run.folder
+        try:
+            images = load(run.recipe.dataset, options.data_dir)
+        except FileNotFoundError as error:
+            parser.error(str(error))
+        folder = options.out / run.folder
         row = train(run, images, folder, start)
         if measure is not None:
             row |= measure(run, images, folder)

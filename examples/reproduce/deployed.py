@@ -261,7 +261,10 @@ def main() -> None:
     if records.find(records.read(options.results), deployment):
         print(f"{deployment.name}: recorded")
         return
-    images = datasets.load(deployment.dataset, options.data_dir)
+    try:
+        images = datasets.load(deployment.dataset, options.data_dir)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     row = run(deployment, images, options.out / options.network, options.pretrained, options.board_samples)
     records.append("deployed", row, options.results)
     print(f"{deployment.name}: {row['accuracy']}, C: {row['deployed']['ternary, speed']['accuracy']['C']:.2f} %")

@@ -25,6 +25,7 @@ METHODS = (
     Method("TWN", "twn", start="float", skip=SKIP),
     Method("TWN-per-filter", "twn(per_filter=True)", start="float", skip=SKIP),
     Method("TTQ", "ttq", start="float", skip=SKIP),
+    Method("TTQ-half-zeros", "ttq(sparsity=0.5)", start="float", skip=SKIP),
     Method("SQ", "sq", start="float", skip=SKIP, strength=0.1, gamma=1e-2),
     Method("SWS", "sws", start="float", skip=SKIP),
     Method("TGA", "tga", start="float", skip=SKIP),
@@ -46,8 +47,11 @@ def in_c(run: Run, images: Images, folder: Path) -> dict[str, Any]:
         folder: the run's, as `recipe.train` left it.
 
     Returns:
-        What `deployment.measure` returns, for speed and for size.
+        "deployed": what `deployment.measure` returns, for speed and for size. Nothing for the network that the others
+        start from.
     """
+    if run.method.start is None:
+        return {}
     model = build(run, images.x_train.shape[1:], steps=1)
     model.load_weights(folder / "final.weights.h5")
     return {

@@ -18,7 +18,7 @@ import mnist_lenet5
 import records
 import sq_gamma
 import ttq_sparsity
-from groups import groups, longest
+from groups import Group, groups, longest
 from networks_in_c import deployed_section, draw_methods, method_rows, methods_section
 from pictures import draw_curves, draw_depths, draw_zeros
 from recipe import Recipe, Run
@@ -32,7 +32,8 @@ NONE = "–"
 INTRODUCTION = """# Results
 
 The papers' experiments, run again by the scripts in `examples/reproduce/`. This page is written by
-`examples/reproduce/page.py` from the rows that they keep in `docs/results/`; nothing in it is typed by hand.
+`examples/reproduce/page.py` from the rows that they keep in `docs/results/`; nothing in it is typed by hand. The last
+two sections have networks as they are deployed: what their C does, and what it takes.
 
 - **Accuracy** is that of the finalised network on all test images after the last epoch, in percent: the mean over the
   runs, and their lowest and highest in brackets. **Best** is the highest after any epoch, of the network that trains,
@@ -155,10 +156,15 @@ def pictures(rows: Rows) -> dict[str, Callable[[Path], None]]:
     wanted = {
         "mnist_lenet5": (draw_curves, longest(rows, lenet)),
         "sq_gamma": (draw_depths, longest(rows, sq_gamma.RUNS)),
-        **{name: (draw_zeros, longest(rows, runs)) for name, runs in sweeps.items()},
+        **{name: (draw_zeros, _with_float(longest(rows, runs))) for name, runs in sweeps.items()},
         "methods": (draw_methods, method_rows(rows)),
     }
     return {name: partial(draw, found) for name, (draw, found) in wanted.items() if found}
+
+
+def _with_float(found: list[Group]) -> list[Group]:
+    """Return the groups, or none where only the float network is recorded, which has no zeros to show."""
+    return found if any(group.zeros is not None for group in found) else []
 
 
 def section(rows: Rows, title: str, text: str, script: Any, tables: str, drawn: Sequence[tuple[str, str]]) -> str:
@@ -201,7 +207,7 @@ def page(rows: Rows) -> str:
         section(rows, "TTQ: accuracy against zeros", ZEROS, ttq_sparsity, accuracies(ttq_sparsity), zeros),
     )
     in_c = (deployed_section(rows), methods_section(rows, "_static/results/methods.svg"))
-    return "\n".join(part for part in (INTRODUCTION, *in_c, *sections) if part)
+    return "\n".join(part for part in (INTRODUCTION, *sections, *in_c) if part)
 
 
 def main() -> None:

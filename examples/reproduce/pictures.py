@@ -7,6 +7,8 @@ import matplotlib as mpl
 from groups import Group
 from matplotlib import pyplot as plt
 
+from tern_keras.quantizers import SQ
+
 
 def draw_curves(found: Sequence[Group], path: Path) -> None:
     """Draw the test error of the first run of each group after each epoch."""
@@ -15,6 +17,8 @@ def draw_curves(found: Sequence[Group], path: Path) -> None:
         errors = [100 - accuracy for accuracy in group.first["curve"]]
         axes.plot(range(1, len(errors) + 1), errors, label=group.run.method.name, linewidth=1)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.set(xlabel="epoch", ylabel="test error, %")
     axes.legend(ncols=2)
     save(figure, axes, path)
@@ -27,8 +31,9 @@ def draw_depths(found: Sequence[Group], path: Path) -> None:
     for number, layer in enumerate(found[0].first["layers"]):
         betas = [group.first["layers"][number]["beta"] for group in found]
         axes.plot(gammas, betas, "o-", label=layer["name"], linewidth=1)
+    axes.axhline(SQ().depth_threshold, color="black", linewidth=0.8, linestyle="--", label="binary from here on")
     axes.set_xscale("log")
-    axes.set(xlabel="γ", ylabel="β after training; from 1.565 on a layer is binary")
+    axes.set(xlabel="γ", ylabel="β after training")
     axes.legend()
     save(figure, axes, path)
 

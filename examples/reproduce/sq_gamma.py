@@ -13,7 +13,7 @@ from command import main
 from recipe import Run
 
 GAMMAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-NETWORK, RECIPE = mnist_lenet5.SETTINGS[0]
+NETWORK, RECIPE = "lenet5", mnist_lenet5.SHIFTED
 (SQ,) = (method for method in mnist_lenet5.METHODS if method.name == "SQ")
 RUNS = [
     Run(NETWORK, SQ if gamma == SQ.gamma else replace(SQ, name=f"SQ-{gamma:.0e}", gamma=gamma, paper=None), RECIPE)
