@@ -50,7 +50,8 @@ class Deployment:
         rates: peak learning rate of Adam in each stage; warm-up over half an epoch, then a cosine to 0.
         quantizer: what `tern_keras.quantizers.get` takes.
         batch: samples a batch.
-        pad: see `datasets.Batches`.
+        pad: see `datasets.Batches`; a float network that was trained elsewhere has to know such images to teach.
+        border: see there.
         copies: distorted copies of the training set.
         temperature: see `distillation.DistillationLoss`.
         share: see there.
@@ -64,7 +65,8 @@ class Deployment:
     rates: tuple[float, float, float]
     quantizer: str = "twn(per_filter=True)"
     batch: int = 128
-    pad: int = 4
+    pad: int = 2
+    border: str = "constant"
     copies: int = 6
     temperature: float = 3.0
     share: float = 0.5
@@ -82,8 +84,8 @@ class Deployment:
 
 
 DEPLOYMENTS = {
-    "resnet8": Deployment("resnet8", "cifar10", (60, 30, 3), (2e-3, 2e-3, 2e-4)),
-    "lenet5_fashion": Deployment("lenet5_bn", "fashion_mnist", (15, 20, 3), (3e-3, 3e-3, 2e-4), pad=2),
+    "resnet8": Deployment("resnet8", "cifar10", (60, 30, 3), (2e-3, 1e-3, 2e-4), pad=3, border="edge"),
+    "lenet5_fashion": Deployment("lenet5_bn", "fashion_mnist", (15, 20, 3), (3e-3, 3e-3, 2e-4)),
 }
 BUILDERS = {**NETWORKS, "resnet8": applications.resnet8}
 
@@ -197,7 +199,7 @@ def run(deployment: Deployment, images: Images, folder: Path, pretrained: Path |
 
     def batches(epoch: int) -> Batches:
         copy = epoch % deployment.copies
-        return Batches(images, deployment.batch, deployment.pad, True, deployment.seed, copy)
+        return Batches(images, deployment.batch, deployment.pad, True, deployment.seed, copy, deployment.border)
 
     logits: dict[int, np.ndarray] = {}
 
