@@ -48,8 +48,8 @@ layer quantised, 61,470 weights. TTQ, SWS and TGA are not in its table. There th
 times smaller. `lenet5_bn` has batch normalisation behind each layer, `lenet5` none.
 """
 GAMMA = """
-Figure 3 of the SQ paper, on the `lenet5` above with shifted images: γ decides how many layers turn binary. The network in
-training is ternary throughout; a layer of 1 bit loses its zeros when it is finalised.
+Figure 3 of the SQ paper, on the `lenet5` above with shifted images: γ decides how many layers turn binary. The network
+in training is ternary throughout; a layer of 1 bit loses its zeros when it is finalised.
 """
 RESNET = """
 `ttq`: Zhu, Han, Mao, Dally ([arXiv:1612.01064](https://arxiv.org/abs/1612.01064)). `he`: He, Gong, Fan
