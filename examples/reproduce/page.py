@@ -51,8 +51,8 @@ layer quantised, 61,470 weights. TTQ, SWS and TGA are not in its table. There th
 times smaller. `lenet5_bn` has batch normalisation behind each layer, `lenet5` none.
 """
 GAMMA = """
-Figure 3 of the SQ paper, on the LeNet-5 of the first table above: γ decides how many layers turn binary. The network in
-training is ternary throughout; a layer of 1 bit loses its zeros when it is finalised.
+Figure 3 of the SQ paper, on the `lenet5` above with shifted images: γ decides how many layers turn binary. The network
+in training is ternary throughout; a layer of 1 bit loses its zeros when it is finalised.
 """
 RESNET = """
 `ttq`: Zhu, Han, Mao, Dally ([arXiv:1612.01064](https://arxiv.org/abs/1612.01064)). `he`: He, Gong, Fan
@@ -195,7 +195,7 @@ def page(rows: Rows) -> str:
     def accuracies(script: Any) -> str:
         return network_tables(rows, script.RUNS)
 
-    curves = images("mnist_lenet5", "Test error after each epoch")
+    curves = images("mnist_lenet5", "Test error after each epoch, first table")
     depths = images("sq_gamma", "β of the layers against γ")
     zeros = images("ttq_sparsity", "Test error against the share of zeros")
     gammas = gamma_table(rows) if depths else ""
