@@ -116,6 +116,7 @@ def test_docstrings_of_the_hook() -> None:
     assert module.as_restructured_text(["Whether it is: so."], is_property=True) == ["\\", "Whether it is: so."]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=_name)
 def test_page_runs(page: Path, tmp_path: Path, require_module: Callable[..., None]) -> None:
     if "tensorflow_model_optimization" in page.read_text():

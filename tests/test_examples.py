@@ -78,6 +78,7 @@ def test_readme_has_no_figure_left_to_fill_in() -> None:
     assert not re.findall(r"@[A-Z]+@", README)
 
 
+@pytest.mark.alone
 def test_digits(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     output = _run(sys.executable, PROJECT / "examples" / "digits.py", "--out", out, cwd=tmp_path)
@@ -98,6 +99,7 @@ def test_digits(tmp_path: Path) -> None:
     assert "samples that differ" in _run(sys.executable, "-m", "tflite_export.cli", *command, cwd=tmp_path)
 
 
+@pytest.mark.alone
 @pytest.mark.shared
 def test_lenet5_on_mnist(shared_dir: Path, tmp_path: Path) -> None:
     """One epoch: enough for the whole way; the README's figures are from 15."""
