@@ -24,8 +24,8 @@ demo: setup
 	$(BIN)/python examples/digits.py --out build/demo
 
 test: setup
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/tern_keras
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/tern_keras
 
 lint: setup
 	$(BIN)/ruff check

@@ -22,17 +22,6 @@ def _lack(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` the tests of a file share a process and its fixtures.
-
-    Long ones that use none of the file's fixtures are marked `alone`, so that no process ends with all of them.
-    """
-    for item in items:
-        if item.get_closest_marker("alone") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(PROJECT))))
-
-
 @pytest.fixture(scope="session")
 def require_tool() -> Callable[..., None]:
     """A function that skips the test unless all programs that it names are installed."""

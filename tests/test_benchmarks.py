@@ -14,7 +14,6 @@ from random_networks import random_network
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.alone
 def test_train_step(tmp_path: Path, require_module: Callable[..., None]) -> None:
     require_module("jax")
     out = tmp_path / "train_step.json"
@@ -37,7 +36,6 @@ def test_train_step(tmp_path: Path, require_module: Callable[..., None]) -> None
             assert row["memory_mib"] is None
 
 
-@pytest.mark.alone
 @pytest.mark.emulator
 @pytest.mark.parametrize(
     ("script", "only", "columns"),
@@ -61,7 +59,6 @@ def test_counts_of_layers_and_networks(
     assert f"{row['cycles']:,}" in done.stdout
 
 
-@pytest.mark.alone
 def test_export(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     for seed in (0, 1):

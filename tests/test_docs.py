@@ -1,6 +1,6 @@
 """The site: it builds without a warning, names all that is public, and what its pages show runs.
 
-The README's own blocks are run by test_examples.py, and the examples in docstrings by the tests of the packages.
+The README's own blocks are run by test_readme.py, and the examples in docstrings by the tests of the packages.
 """
 
 import doctest
@@ -116,7 +116,6 @@ def test_docstrings_of_the_hook() -> None:
     assert module.as_restructured_text(["Whether it is: so."], is_property=True) == ["\\", "Whether it is: so."]
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=_name)
 def test_page_runs(page: Path, tmp_path: Path, require_module: Callable[..., None]) -> None:
     if "tensorflow_model_optimization" in page.read_text():

@@ -39,7 +39,6 @@ def compile_objects(compiler: str, folder: Path, *flags: str) -> list[Path]:
     return sorted(folder.glob("*.o"))
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("optimisation", ["-O0", "-Os", "-O3"])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_no_warnings(compiler: str, optimisation: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
@@ -47,7 +46,6 @@ def test_no_warnings(compiler: str, optimisation: str, tmp_path: Path, require_t
     assert len(compile_objects(compiler, tmp_path, optimisation)) == len(SOURCES)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("compiler", "flags"), [(name, flags) for name, cpus in TARGETS.items() for flags in cpus])
 def test_no_warnings_from_cross_compilers(
     compiler: str, flags: list[str], tmp_path: Path, require_tool: Callable[..., None]
@@ -56,7 +54,6 @@ def test_no_warnings_from_cross_compilers(
     assert len(compile_objects(compiler, tmp_path, "-Os", "-ffreestanding", *flags)) == len(SOURCES)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m55"])
 def test_no_warnings_from_clang_about_assembly(core: str, tmp_path: Path) -> None:
     compiler = (sys.executable, "-m", "ziglang", "cc")
@@ -75,7 +72,6 @@ def test_header_is_cpp(compiler: str, tmp_path: Path, require_tool: Callable[...
     run(compiler, "-std=c++11", "-pedantic", "-Wall", "-Wextra", "-Werror", INCLUDE, "-fsyntax-only", source)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_random_calls_under_sanitizers(compiler: str, tmp_path: Path, require_tool: Callable[..., None]) -> None:
     require_tool(compiler)
@@ -86,7 +82,6 @@ def test_random_calls_under_sanitizers(compiler: str, tmp_path: Path, require_to
         run(program, seed, 5000)
 
 
-@pytest.mark.alone
 def test_calls_that_a_fuzzer_searches_for(tmp_path: Path, require_tool: Callable[..., None]) -> None:
     require_tool("clang")
     program = tmp_path / "fuzz"

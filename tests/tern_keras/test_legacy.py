@@ -88,7 +88,6 @@ if keras.backend.backend() == "tensorflow":
     FILES += ["ic_pretrainedResnet.h5", "str_ww_ref_model.h5", "vww_96.h5"]
 
 
-@pytest.mark.alone
 @pytest.mark.shared
 @pytest.mark.parametrize("name", FILES)
 def test_real_file_is_read_ternarised_tuned_and_finalised(name, shared_dir):

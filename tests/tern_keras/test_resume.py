@@ -47,7 +47,6 @@ def fit(model, *callbacks):
     return model.fit(X, Y, batch_size=8, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=list(callbacks)).history
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("cls", [keras.Model, TwoPassModel])
 def test_resumed_run_equals_an_uninterrupted_one(cls, tmp_path):
     whole = make_model(1, cls)

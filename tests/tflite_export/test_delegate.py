@@ -38,7 +38,6 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return install
 
 
-@pytest.mark.alone
 def test_it_is_built_once(cache: Path) -> None:
     library = delegate_library()
     assert cache in library.parents
@@ -48,7 +47,6 @@ def test_it_is_built_once(cache: Path) -> None:
     assert list(library.parent.iterdir()) == [library]
 
 
-@pytest.mark.alone
 def test_processes_may_build_it_at_once(cache: Path) -> None:
     command = [sys.executable, "-c", PATH_SCRIPT]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -59,7 +57,6 @@ def test_processes_may_build_it_at_once(cache: Path) -> None:
     assert [entry.name for entry in Path(path).parent.iterdir()] == [Path(path).name]
 
 
-@pytest.mark.alone
 def test_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a file where the folder should be stops even root
     (tmp_path / "file").touch()

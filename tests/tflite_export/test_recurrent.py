@@ -89,7 +89,6 @@ def test_steps_share_weights_and_multipliers() -> None:
     assert max(map(len, scales.values())) <= 2
 
 
-@pytest.mark.alone
 def test_trained_on_the_rows_of_digits() -> None:
     keras.utils.set_random_seed(0)
     data = load_digits()
@@ -122,7 +121,6 @@ def test_what_cannot_be_unrolled_is_named(shape: tuple, first: list[layers.Layer
         convert(model, np.random.default_rng(0).normal(size=(9, 6, 4)).astype("float32"))
 
 
-@pytest.mark.alone
 def test_an_initial_state_and_a_shared_layer() -> None:
     """An encoder whose state another layer starts from, and one LSTM that reads two sequences."""
     keras.utils.set_random_seed(0)
