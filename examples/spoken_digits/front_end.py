@@ -18,6 +18,7 @@ SAMPLE_RATE, FRAME_SAMPLES, HOP_SAMPLES, COEFFICIENTS = (
 SOURCES = tuple(FIRMWARE / name for name in ("mfcc.c", "mfcc_tables.c", "real_fft.c"))
 # A feature of 1 is a standard deviation of its coefficient.
 FEATURE_SCALE = 1 / 32
+SMALLEST_DEVIATION = 2**7  # of 2^23: with it, gains fit 32 bits
 
 
 def frames_in(samples: int) -> int:
@@ -41,7 +42,7 @@ class Normalisation:
     def of(cls, cepstra: np.ndarray) -> Normalisation:
         """That which gives cepstra, int32 of shape (..., coefficients), a mean of 0 and a deviation of 1."""
         values = cepstra.reshape(-1, cepstra.shape[-1]).astype(np.float64)
-        gain = 2**32 / (FEATURE_SCALE * np.maximum(values.std(0), 1))
+        gain = 2**32 / (FEATURE_SCALE * np.maximum(values.std(0), SMALLEST_DEVIATION))
         return cls(tuple(values.mean(0).round().astype(int).tolist()), tuple(gain.round().astype(int).tolist()))
 
     def source(self) -> str:
