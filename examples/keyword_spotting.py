@@ -1,7 +1,7 @@
 """Spoken digits, from sound to word in integers: train, ternarise, export, and hear the test set on a Cortex-M4.
 
     python examples/keyword_spotting.py --wav-dir free-spoken-digit-dataset/recordings
-    python examples/keyword_spotting.py --data-dir path/with/fsdd_8khz.npz --quantizer twn --seed 1
+    python examples/keyword_spotting.py --data-dir path/with/fsdd_8khz.npz --quantizer ttq --seed 1
 
 DS-CNN, the keyword-spotting network of MLPerf Tiny, on MFCC features that integer C computes: the same C for training,
 on this machine, as in the firmware. The float network is trained first, with int8 activations, then its inner layers
@@ -163,7 +163,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wav-dir", type=Path, help="folder with the data set's .wav files")
     parser.add_argument("--data-dir", type=Path, help=f"folder with {recordings.ARCHIVE}")
-    parser.add_argument("--quantizer", default="ttq", help="of the inner layers: twn, ttq, with arguments if you like")
+    parser.add_argument("--quantizer", default="twn", help="of the inner layers: twn, ttq, with arguments if you like")
     parser.add_argument("--epochs", type=int, default=40, help="for the float network, and again for the ternary one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--board", default="mps2-an386", help="the emulated board")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spoken_digits.front_end import COEFFICIENTS, SOURCES, Normalisation, frames_in
+from spoken_digits.front_end import COEFFICIENTS, FEATURE_SCALE, SOURCES, Normalisation, frames_in
 from spoken_digits.mfcc_tables import FIRMWARE
 from spoken_digits.recordings import WINDOW_SAMPLES, WORDS
 from tflite_export import ExportError, ExportReport
@@ -76,11 +76,18 @@ class Spotter:
         normalisation: of the features that it was trained with; written into the export's folder with the C.
 
     Raises:
-        ExportError: the folder cannot be written, no compiler is installed, or it refuses the C.
+        ExportError: the network's input is not what the features are, the folder cannot be written, no compiler is
+            installed, or it refuses the C.
     """
 
     def __init__(self, report: ExportReport, normalisation: Normalisation) -> None:
         self.report = report
+        (network_input,) = report.inputs
+        if (network_input.scale, network_input.zero_point) != (FEATURE_SCALE, 0):
+            raise ExportError(
+                f"the input of {report.name} has the scale {network_input.scale} and the zero point "
+                f"{network_input.zero_point}, the features {FEATURE_SCALE} and 0: build it with build_network"
+            )
         written = write_files(
             report.folder,
             {"normalisation.c": normalisation.source(), **{path.name: path.read_bytes() for path in _FILES}},

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from spoken_digits import mfcc_tables
 from spoken_digits.front_end import FRAME_SAMPLES, HOP_SAMPLES, SOURCES, FrontEnd, Normalisation, frames_in
+from spoken_digits.recordings import load_archive
 
 from tflite_export.boards import CORES
 from tflite_export.toolchain import find_toolchain, host_compiler
@@ -134,6 +135,14 @@ class TestCepstra:
         expected = reference.cepstra(SOUNDS[name])
         assert abs(found - expected).max() < 1.5
         assert abs(expected).max() > 20 or abs(found - expected).max() < 0.04
+
+    @pytest.mark.shared
+    def test_of_real_speech_equal_those_in_float(self, front_end: FrontEnd, shared_dir: Path):
+        _, test = load_archive(shared_dir / "data" / "fsdd_8khz.npz").split()
+        audio = test.seconds()
+        errors = front_end.cepstra(audio) / FRACTION - np.stack([reference.cepstra(second) for second in audio])
+        assert abs(errors).max() < 0.04
+        assert np.sqrt((errors**2).mean((0, 1)).max()) < 0.0035
 
     def test_silence_is_zero(self, front_end: FrontEnd):
         assert not front_end.cepstra(SOUNDS["silence"][None]).any()

@@ -48,7 +48,7 @@ def test_from_recordings_to_the_table(tones: Path, tmp_path: Path):
     assert all(layer["density"] < 1 for layer in ternary["layers"][1:-1])
     assert ternary["layers"][0]["format"] == ternary["layers"][-1]["format"] == "int8"
     assert ternary["network"]["cycles"] < int8["network"]["cycles"]
-    assert (tmp_path / "out" / "ttq_1_epochs_seed_0" / "model" / "spotter.c").is_file()
+    assert (tmp_path / "out" / "twn_1_epochs_seed_0" / "model" / "spotter.c").is_file()
 
 
 @pytest.mark.parametrize("options", [{}, {"data_dir": Path("nowhere")}, {"wav_dir": Path("nowhere")}])
