@@ -37,8 +37,8 @@ def test_from_recordings_to_the_table(tones: Path, tmp_path: Path):
         [sys.executable, SCRIPT, *options], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    int8, ternary = (json.loads(line) for line in results.read_text().splitlines())
-    for row in (int8, ternary):
+    int8, ternary, small = (json.loads(line) for line in results.read_text().splitlines())
+    for row in (int8, ternary, small):
         assert row["recordings"] == 50
         assert row["recordings_that_differ"] == 0
         assert row["accuracy_int8"] == row["accuracy_c_host"] == row["accuracy_c_board"]
@@ -48,6 +48,7 @@ def test_from_recordings_to_the_table(tones: Path, tmp_path: Path):
     assert all(layer["density"] < 1 for layer in ternary["layers"][1:-1])
     assert ternary["layers"][0]["format"] == ternary["layers"][-1]["format"] == "int8"
     assert ternary["network"]["cycles"] < int8["network"]["cycles"]
+    assert small["weight_bytes"] < ternary["weight_bytes"] < int8["weight_bytes"]
     assert (tmp_path / "out" / "twn_1_epochs_seed_0" / "model" / "spotter.c").is_file()
 
 
