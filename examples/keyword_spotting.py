@@ -187,6 +187,14 @@ def results_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def record(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Add rows to a file of JSON lines, in place of those of the same configuration and board."""
+    before = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    measured = [(row["config"], row["board"]) for row in rows]
+    rows = [row for row in before if (row["config"], row["board"]) not in measured] + rows
+    write_files(path.parent, {path.name: "".join(json.dumps(row) + "\n" for row in rows)})
+
+
 def main() -> None:
     """Train, ternarise, export, listen, show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -240,8 +248,7 @@ def main() -> None:
     console = Console(width=None if Console().is_terminal else 160)
     console.print(results_table(rows))
     path = options.results or options.out / "results.jsonl"
-    before = path.read_text() if path.exists() else ""
-    write_files(path.parent, {path.name: before + "".join(json.dumps(row) + "\n" for row in rows)})
+    record(path, rows)
     console.print(f"The firmware's C is in {folder / 'model'}; the figures are in {path}.")
     if any(row["recordings_that_differ"] for row in rows):
         raise SystemExit("the C on this machine or on the board differs from the int8 reference or from the training")

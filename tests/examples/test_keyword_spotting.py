@@ -3,16 +3,18 @@
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from keyword_spotting import load
+from keyword_spotting import load, record
 from test_recordings import write_wav
 
 PROJECT = Path(__file__).resolve().parents[2]
+RESULTS = PROJECT / "docs" / "results" / "keyword_spotting.jsonl"
 SCRIPT = PROJECT / "examples" / "keyword_spotting.py"
 
 
@@ -50,6 +52,41 @@ def test_from_recordings_to_the_table(tones: Path, tmp_path: Path):
     assert ternary["network"]["cycles"] < int8["network"]["cycles"]
     assert small["weight_bytes"] < ternary["weight_bytes"] < int8["weight_bytes"]
     assert (tmp_path / "out" / "twn_1_epochs_seed_0" / "model" / "spotter.c").is_file()
+
+
+def test_rows_replace_those_of_the_same_configuration(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    first, second, other = ({"config": {"seed": seed}, "board": "b", "accuracy": 1} for seed in (0, 1, 2))
+    record(path, [first, second])
+    record(path, [{**first, "accuracy": 2}, other])
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows == [second, {**first, "accuracy": 2}, other]
+
+
+def test_the_page_and_the_readme_show_what_the_rows_say():
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    named = {row["name"]: row for row in rows if row["config"]["seed"] == 0 and row["board"] == "mps2-an386"}
+    keys = ("accuracy", "accuracy_int8", "accuracy_c_host", "accuracy_c_board")
+    for page, least in ((PROJECT / "docs" / "keyword_spotting.md", 4), (PROJECT / "README.md", 2)):
+        shown = re.findall(r"^\| `(int8|twn|ttq)`(, size|) (.*) \|$", page.read_text(), re.MULTILINE)
+        shown = [
+            (name + size, cells) for name, size, cells in shown if "features" not in cells and cells.count("|") == 8
+        ]
+        assert len(shown) >= least
+        for name, cells in shown:
+            row = named[name]
+            assert row["recordings_that_differ"] == 0
+            figures = [float(cell.strip().removesuffix(" %").replace(",", "")) for cell in cells.split("|")[1:]]
+            expected = [
+                row["weight_bytes"],
+                row["network"]["flash_bytes"],
+                row["arena_bytes"],
+                row["network"]["cycles"],
+            ]
+            assert figures == [*(row[key] for key in keys), *expected]
+        features = re.findall(r"^\| features .*$", page.read_text(), re.MULTILINE)[0]
+        cost = rows[0]["features"]
+        assert all(f"{cost[key]:,}" in features for key in ("flash_bytes", "cycles"))
 
 
 @pytest.mark.parametrize("options", [{}, {"data_dir": Path("nowhere")}, {"wav_dir": Path("nowhere")}])
