@@ -142,7 +142,7 @@ def build_firmware(
             model = build / "model.o"
             # the model's folders first: its header may have the name of one of the firmware's
             includes = [*include_dirs, micro / "firmware"]
-            hook = ("-include", str(micro / "firmware" / "profile.h")) if profiled_steps else ()
+            hook = [micro / "firmware" / "profile.h"] if profiled_steps else []
             _compile_model(toolchain, sources, includes, f"{interface.name}_invoke", optimize, hook, model)
             own = [build / "glue.c", *_firmware_sources(board, micro / "firmware", profiled_steps)]
             objects = [model, *toolchain.compile_all(own, build / "firmware", includes, (optimize, *_defines(board)))]
@@ -227,14 +227,14 @@ def _compile_model(
     include_dirs: Sequence[Path],
     entry: str,
     optimize: str,
-    hook: tuple[str, ...],
+    hook: Sequence[Path],
     target: Path,
 ) -> None:
     # only the model's own source says when a step is done: the kernels are those of a plain image
     hooked = [source for source in sources if hook and _HOOK in source.read_bytes()]
     plain = [source for source in sources if source not in hooked]
     objects = toolchain.compile_all(plain, target.parent / "plain", include_dirs, (optimize,))
-    objects += toolchain.compile_all(hooked, target.parent / "hooked", include_dirs, (optimize, *hook))
+    objects += toolchain.compile_all(hooked, target.parent / "hooked", include_dirs, (optimize,), hook)
     toolchain.combine(objects, target, entry)
 
 

@@ -41,6 +41,7 @@ _ZIG_FLAGS = ("-fno-sanitize=undefined",)
 _HOST_FLAGS = ("-std=c99", "-fPIC")
 # With it GCC writes what the functions take of the stack beside the object file.
 _STACK_USAGE = "-fstack-usage"
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.MULTILINE)
 _THREADS = 2
 
 
@@ -116,7 +117,12 @@ class Toolchain:
         return _version(self.name, self.command)
 
     def compile(
-        self, source: Path, target: Path, include_dirs: Sequence[Path] = (), flags: Sequence[str] = ("-O2",)
+        self,
+        source: Path,
+        target: Path,
+        include_dirs: Sequence[Path] = (),
+        flags: Sequence[str] = ("-O2",),
+        before: Sequence[Path] = (),
     ) -> None:
         """Compile a C file to an object file, or take it from the cache.
 
@@ -125,19 +131,26 @@ class Toolchain:
             target: The object file. GCC with `-fstack-usage` writes a file with the suffix `.su` beside it.
             include_dirs: Where to look for headers.
             flags: Optimisation, defines and the like.
+            before: Headers that the source includes before its first line.
 
         Raises:
             ExportError: with the compiler's own words.
         """
         # quoted includes look here first, <angled> ones last: a model may be called stdint
         includes = [flag for folder in include_dirs for flag in (f"-iquote{folder}", f"-idirafter{folder}")]
+        includes += [flag for path in before for flag in ("-include", str(path))]
         words = [*self.command, *self.compile_flags, *flags]
         targets = [target, target.with_suffix(".su")] if _STACK_USAGE in flags else [target]
-        key = _digest(words, _description(self.command), source, include_dirs)
+        key = _digest(words, _description(self.command), [source, *before], include_dirs)
         compile_once(key, targets, lambda: run([*words, "-c", *includes, source, "-o", target]))
 
     def compile_all(
-        self, sources: Sequence[Path], folder: Path, include_dirs: Sequence[Path] = (), flags: Sequence[str] = ("-O2",)
+        self,
+        sources: Sequence[Path],
+        folder: Path,
+        include_dirs: Sequence[Path] = (),
+        flags: Sequence[str] = ("-O2",),
+        before: Sequence[Path] = (),
     ) -> list[Path]:
         """Compile C files, several at once.
 
@@ -146,6 +159,7 @@ class Toolchain:
             folder: Where the object files go; it is made if it is missing.
             include_dirs: Where to look for headers.
             flags: Optimisation, defines and the like.
+            before: Headers that the sources include before their first lines.
 
         Returns:
             The object files, in the order of the sources.
@@ -157,7 +171,10 @@ class Toolchain:
         # numbered: sources of one name may lie in several folders
         objects = [folder / f"{number}_{source.stem}.o" for number, source in enumerate(sources)]
         with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(lambda source, target: self.compile(source, target, include_dirs, flags), sources, objects))
+            jobs = zip(sources, objects, strict=True)
+            done = [pool.submit(self.compile, *job, include_dirs, flags, before) for job in jobs]
+            for future in done:
+                future.result()
         return objects
 
     def link(self, objects: Sequence[Path], target: Path, script: Path, cwd: Path) -> None:
@@ -193,12 +210,20 @@ class Toolchain:
         run([*self.command, *flags, *objects, "-o", target])
 
 
-def _digest(words: Sequence[str], compiler: str, source: Path, include_dirs: Sequence[Path]) -> str:
-    """A name for what an object file depends on."""
+def _digest(words: Sequence[str], compiler: str, sources: Sequence[Path], include_dirs: Sequence[Path]) -> str:
+    """A name for what an object file depends on: not all headers, so that models share their kernels."""
     digest = hashlib.sha256("\0".join([*words, compiler]).encode())
-    headers = [header for folder in (source.parent, *include_dirs) for header in sorted(folder.glob("*.h"))]
-    for path in (*headers, source):
-        digest.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    pending, seen = list(sources), set()
+    while pending:
+        path = pending.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        content = path.read_bytes()
+        digest.update(f"\0{path.name}\0".encode() + content)
+        for name in _INCLUDE.findall(content):
+            candidates = (folder / name.decode() for folder in (path.parent, *include_dirs))
+            pending += [found for found in candidates if found.is_file()][:1]  # else the compiler's own
     return digest.hexdigest()
 
 

@@ -68,6 +68,25 @@ def test_another_source_header_flag_or_compiler_is_compiled_anew(
     assert count(objects) == 5
 
 
+def test_a_header_that_is_not_included_changes_nothing(compile_source, source: Path, objects: Path) -> None:
+    compile_source()
+    (source.parent / "another.h").write_text("int another;\n")
+    compile_source()
+    assert count(objects) == 1
+
+
+def test_headers_of_headers_and_before_the_source_count(source: Path, objects: Path) -> None:
+    toolchain, target, folder = host_toolchain(), source.with_suffix(".o"), source.parent / "include"
+    folder.mkdir()
+    before = folder / "before.h"
+    source.with_suffix(".h").write_text("  #  include <deep.h>\n#define ANSWER DEEP\n")
+    for number, (deep, first) in enumerate([(1, 1), (2, 1), (2, 2), (2, 2)]):
+        (folder / "deep.h").write_text(f"#define DEEP {deep}\n")
+        before.write_text(f"#define BEFORE {first}\n")
+        toolchain.compile(source, target, [folder], before=[before])
+        assert count(objects) == min(number + 1, 3)
+
+
 def test_what_the_stack_needs_is_kept_with_the_object(
     source: Path, objects: Path, require_tool: Callable[..., None]
 ) -> None:
