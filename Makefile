@@ -10,7 +10,7 @@ C_FILES += $(wildcard $(addprefix tests/tflm/headers/tensorflow/lite/micro/,*.h 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
-.PHONY: setup demo test lint docs format bench fuzz clean
+.PHONY: setup demo test lint docs format bench results fuzz clean
 
 setup: $(VENV)/.ready
 
@@ -50,6 +50,10 @@ bench: setup
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/reference_kernels.py
 	$(BIN)/python benchmarks/export.py
+
+# The page about the papers' experiments, from the rows that examples/reproduce/*.py recorded.
+results: setup
+	$(BIN)/python examples/reproduce/page.py
 
 # Damaged .tflite files, each to be refused or exported right: minutes. FUZZ="--seed N" repeats one.
 FUZZ ?= --count 10000 --jobs $(JOBS)
