@@ -212,17 +212,18 @@ def test_batches_follow_from_seed_and_epoch(datasets: ModuleType, data_dir: Path
     assert all(labels[image] == label for image, label in seen)
 
 
-def test_shifted_images_are_pieces_of_the_padded_ones(datasets: ModuleType) -> None:
+@pytest.mark.parametrize("border", ["constant", "edge"])
+def test_shifted_images_are_pieces_of_the_padded_ones(border: str, datasets: ModuleType) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(1, 256, (200, 5, 4, 2), dtype=np.uint8)
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=border)
     places = set()
-    for image, border in zip(datasets.shifted(x, 1, rng), padded, strict=True):
+    for image, whole in zip(datasets.shifted(x, 1, rng, border), padded, strict=True):
         (place,) = (
             (top, left)
             for top in range(3)
             for left in range(3)
-            if np.array_equal(image, border[top : top + 5, left : left + 4])
+            if np.array_equal(image, whole[top : top + 5, left : left + 4])
         )
         places.add(place)
     assert len(places) == 9

@@ -1,23 +1,31 @@
 """The command line that the experiments share."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import datasets
 import records
+from datasets import Images
 from recipe import Run, train
 
 
-def main(experiment: str, description: str, runs: Sequence[Run]) -> None:
+def main(
+    experiment: str,
+    description: str,
+    runs: Sequence[Run],
+    measure: Callable[[Run, Images, Path], dict[str, Any]] | None = None,
+) -> None:
     """Train those of an experiment's runs that are asked for and not recorded yet.
 
     Args:
         experiment: its name, and that of its file of results.
         description: for --help.
         runs: all its runs, in the order to train them.
+        measure: of a run, its data set and the folder that keeps its weights, returns what the row is to hold besides.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder with the data sets as .npz; Keras downloads them without")
@@ -52,6 +60,9 @@ def main(experiment: str, description: str, runs: Sequence[Run]) -> None:
             images = load(run.recipe.dataset, options.data_dir)
         except FileNotFoundError as error:
             parser.error(str(error))
-        row = train(run, images, options.out / run.folder, start)
+        folder = options.out / run.folder
+        row = train(run, images, folder, start)
+        if measure is not None:
+            row |= measure(run, images, folder)
         records.append(experiment, row, options.results)
         print(f"{run.name}: {row['accuracy']:.2f} % after {run.epochs} epochs, {row['compression']:.1f} times smaller")

@@ -81,18 +81,21 @@ class Batches(keras.utils.PyDataset):
     Args:
         images: the data set.
         size: samples a batch.
-        pad: black pixels around an image, from which a piece of its size is cut at random; 0 for none.
+        pad: pixels around an image, from which a piece of its size is cut at random; 0 for none.
         flip: whether half of the images, at random, are mirrored left to right.
         seed: seed of the run.
         epoch: number of the epoch, from 0.
+        border: what those pixels are: "constant", black, or "edge", the outermost ones of the image again.
 
     Raises:
         ValueError: there are fewer images than a batch takes.
     """
 
-    def __init__(self, images: Images, size: int, pad: int, flip: bool, seed: int, epoch: int) -> None:
+    def __init__(
+        self, images: Images, size: int, pad: int, flip: bool, seed: int, epoch: int, border: str = "constant"
+    ) -> None:
         super().__init__()
-        self.images, self.size, self.pad, self.flip = images, size, pad, flip
+        self.images, self.size, self.pad, self.flip, self.border = images, size, pad, flip, border
         self.entropy = (seed, epoch)
         self.order = np.random.default_rng(self.entropy).permutation(len(images.x_train))
         if not len(self):
@@ -108,25 +111,26 @@ class Batches(keras.utils.PyDataset):
         # a generator for each batch: Keras reads some of them twice
         rng = np.random.default_rng((*self.entropy, number))
         if self.pad:
-            x = shifted(x, self.pad, rng)
+            x = shifted(x, self.pad, rng, self.border)
         if self.flip:
             x = np.where(rng.random(len(x))[:, None, None, None] < 0.5, x, x[:, :, ::-1])
         return self.images.normalised(x), self.images.y_train[chosen]
 
 
-def shifted(x: np.ndarray, pad: int, rng: np.random.Generator) -> np.ndarray:
-    """Return pieces of images, each cut at random from the image with a black border.
+def shifted(x: np.ndarray, pad: int, rng: np.random.Generator, border: str = "constant") -> np.ndarray:
+    """Return pieces of images, each cut at random from the image with a border around it.
 
     Args:
         x: (samples, height, width, channels).
         pad: width of the border in pixels.
         rng: the source of chance.
+        border: see `Batches`.
 
     Returns:
         Images of the shape of `x`.
     """
     samples, height, width, _ = x.shape
-    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode=border)
     tops, lefts = rng.integers(0, 2 * pad + 1, (2, samples, 1, 1))
     rows = tops + np.arange(height)[:, None]
     columns = lefts + np.arange(width)

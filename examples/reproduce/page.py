@@ -19,8 +19,10 @@ import records
 import sq_gamma
 import ttq_sparsity
 from groups import Group, groups, longest
+from networks_in_c import deployed_section, draw_methods, method_rows, methods_section
 from pictures import draw_curves, draw_depths, draw_zeros
 from recipe import Recipe, Run
+from tables import markdown
 
 Rows = Sequence[dict[str, Any]]
 
@@ -30,7 +32,8 @@ NONE = "–"
 INTRODUCTION = """# Results
 
 The papers' experiments, run again by the scripts in `examples/reproduce/`. This page is written by
-`examples/reproduce/page.py` from the rows that they keep in `docs/results/`; nothing in it is typed by hand.
+`examples/reproduce/page.py` from the rows that they keep in `docs/results/`; nothing in it is typed by hand. The last
+two sections have networks as they are deployed: what their C does, and what it takes.
 
 - **Accuracy** is that of the finalised network on all test images after the last epoch, in percent: the mean over the
   runs, and their lowest and highest in brackets. **Best** is the highest after any epoch, of the network that trains,
@@ -74,12 +77,6 @@ def percent(values: Iterable[float]) -> str:
     if len(values) == 1:
         return f"{values[0]:.2f}"
     return f"{mean(values):.2f} ({min(values):.2f}–{max(values):.2f})"
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; all columns but the first to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
 def accuracy_table(rows: Rows, runs: Sequence[Run]) -> str:
@@ -160,6 +157,7 @@ def pictures(rows: Rows) -> dict[str, Callable[[Path], None]]:
         "mnist_lenet5": (draw_curves, longest(rows, lenet)),
         "sq_gamma": (draw_depths, longest(rows, sq_gamma.RUNS)),
         **{name: (draw_zeros, _with_float(longest(rows, runs))) for name, runs in sweeps.items()},
+        "methods": (draw_methods, method_rows(rows)),
     }
     return {name: partial(draw, found) for name, (draw, found) in wanted.items() if found}
 
@@ -208,7 +206,8 @@ def page(rows: Rows) -> str:
         section(rows, "VGG-7 on CIFAR-10", VGG, cifar10_vgg7, accuracies(cifar10_vgg7), []),
         section(rows, "TTQ: accuracy against zeros", ZEROS, ttq_sparsity, accuracies(ttq_sparsity), zeros),
     )
-    return "\n".join((INTRODUCTION, *sections))
+    in_c = (deployed_section(rows), methods_section(rows, "_static/results/methods.svg"))
+    return "\n".join(part for part in (INTRODUCTION, *sections, *in_c) if part)
 
 
 def main() -> None:

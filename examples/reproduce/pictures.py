@@ -21,7 +21,7 @@ def draw_curves(found: Sequence[Group], path: Path) -> None:
     axes.yaxis.set_minor_formatter("{x:g}")
     axes.set(xlabel="epoch", ylabel="test error, %")
     axes.legend(ncols=2)
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
 def draw_depths(found: Sequence[Group], path: Path) -> None:
@@ -35,7 +35,7 @@ def draw_depths(found: Sequence[Group], path: Path) -> None:
     axes.set_xscale("log")
     axes.set(xlabel="γ", ylabel="β after training")
     axes.legend()
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
 def draw_zeros(found: Sequence[Group], path: Path) -> None:
@@ -54,10 +54,10 @@ def draw_zeros(found: Sequence[Group], path: Path) -> None:
             axes.axhline(100 - group.first["accuracy"], color="black", linewidth=0.8, label="float")
     axes.set(xlabel="zeros, %", ylabel="test error, %")
     axes.legend()
-    _save(figure, axes, path)
+    save(figure, axes, path)
 
 
-def _save(figure: plt.Figure, axes: plt.Axes, path: Path) -> None:
+def save(figure: plt.Figure, axes: plt.Axes, path: Path) -> None:
     """Save as SVG that is the same each time."""
     axes.grid(alpha=0.3, which="both")
     path.parent.mkdir(parents=True, exist_ok=True)
