@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 C_FILES := $(wildcard micro/*/*.c micro/*/*.cc micro/*/*.h tests/*/*.c tests/*/*.cc)
+C_FILES += $(wildcard examples/*/firmware/*.[ch])
 C_FILES += $(wildcard $(addprefix tests/tflm/headers/tensorflow/lite/micro/,*.h */*.h))
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3

@@ -1,6 +1,6 @@
 """The site: it builds without a warning, names all that is public, and what its pages show runs.
 
-The README's own blocks are run by test_examples.py, and the examples in docstrings by the tests of the packages.
+The README's own blocks are run by test_readme.py, and the examples in docstrings by the tests of the packages.
 """
 
 import doctest

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tflite_export.boards import CORES
@@ -15,10 +13,9 @@ from tflite_export.files import write_files
 from tflite_export.micro_sources import kernel_sources, micro_dir
 from tflite_export.report import CoreReport
 from tflite_export.stack import STACK_FLAGS, stack_bound
-from tflite_export.toolchain import Toolchain, find_toolchain
+from tflite_export.toolchain import find_toolchain
 
 OPTIMIZE = "-O2"
-_THREADS = 2
 
 
 def check_cores(names: Sequence[str]) -> tuple[str, ...]:
@@ -54,9 +51,9 @@ def measure_core(files: Mapping[str, str], name: str, core: str, compiler: str |
     with tempfile.TemporaryDirectory(prefix="tern-core-") as temporary:
         folder = Path(temporary)
         write_files(folder, files)
-        model = folder / f"{name}.o"
-        toolchain.compile(folder / f"{name}.c", model, [folder, micro_dir() / "include"], flags)
-        objects = [model, *_kernels(toolchain, files[f"{name}.c"], flags, folder)]
+        includes = [folder, micro_dir() / "include"]
+        sources = [folder / f"{name}.c", *kernel_sources(files[f"{name}.c"])]
+        objects = toolchain.compile_all(sources, folder / "objects", includes, flags)
         combined = folder / "combined.elf"
         toolchain.combine(objects, combined, entry)
         sizes = section_sizes([combined])
@@ -71,26 +68,3 @@ def measure_core(files: Mapping[str, str], name: str, core: str, compiler: str |
         stack_note=stack.reason,
         library_functions=stack.excluded,
     )
-
-
-def _kernels(toolchain: Toolchain, source: str, flags: tuple[str, ...], folder: Path) -> list[Path]:
-    """Object files of the kernels that a model needs."""
-    sources = kernel_sources(source)
-    objects = [folder / f"kernel_{i}.o" for i in range(len(sources))]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        compiled = pool.map(lambda path: _compiled(toolchain, path, flags), sources)
-        for target, (code, usage) in zip(objects, compiled, strict=True):
-            target.write_bytes(code)
-            if usage is not None:
-                target.with_suffix(".su").write_bytes(usage)
-    return objects
-
-
-@functools.lru_cache(maxsize=512)
-def _compiled(toolchain: Toolchain, source: Path, flags: tuple[str, ...]) -> tuple[bytes, bytes | None]:
-    """A kernel's object file and GCC's stack usage: the same for every export of a process."""
-    with tempfile.TemporaryDirectory(prefix="tern-kernel-") as folder:
-        target = Path(folder) / "kernel.o"
-        toolchain.compile(source, target, [micro_dir() / "include"], flags)
-        usage = target.with_suffix(".su")
-        return target.read_bytes(), usage.read_bytes() if usage.exists() else None

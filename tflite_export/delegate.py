@@ -5,16 +5,15 @@ It is built from the C sources with this machine's compiler when it is first ask
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tflite_export.cache import cache_folder
 from tflite_export.errors import ExportError
 from tflite_export.micro_sources import micro_dir
 from tflite_export.toolchain import host_compiler, run
@@ -65,15 +64,12 @@ def delegate_library() -> Path:
         ExportError: if no C compiler is installed, or it refuses the sources.
     """
     compiler = host_compiler()
-    folder = _cache_folder() / _key(compiler)
+    folder = cache_folder() / _key(compiler)
     library = folder / _LIBRARY
     if library.is_file():
         return library
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".so")
-    except OSError:
-        return _temporary_library(compiler)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".so")
     os.close(handle)
     try:
         _build(compiler, Path(name))
@@ -81,15 +77,6 @@ def delegate_library() -> Path:
         Path(name).replace(library)
     finally:
         Path(name).unlink(missing_ok=True)
-    return library
-
-
-@functools.cache
-def _temporary_library(compiler: tuple[str, ...]) -> Path:
-    folder = tempfile.mkdtemp(prefix="tern-keras-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    library = Path(folder) / _LIBRARY
-    _build(compiler, library)
     return library
 
 
@@ -115,9 +102,3 @@ def _key(compiler: tuple[str, ...]) -> str:
     for path in _sources(micro, ".c", ".h"):
         digest.update(f"\0{path.relative_to(micro).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _cache_folder() -> Path:
-    # an empty or relative path counts as none, as the XDG base directory specification says
-    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (configured if configured.is_absolute() else Path.home() / ".cache") / "tern-keras"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,13 +19,9 @@ from tflite_export.toolchain import Toolchain, find_toolchain
 
 _FIRMWARE_SOURCES = ("main.c", "counter.c", "division.c", "memory.c", "semihosting.c", "startup.c")
 _BUFFER_ALIGNMENT = 4
-_THREADS = 2
 _INSTRUCTIONS_PER_SECOND = 10**9  # of QEMU with -icount shift=0
 # Where a model's source says that a step is done.
 _HOOK = b"TERN_AFTER_OP"
-# Object files by what they were made of: models share their kernels, and a firmware to trace those of a plain one.
-_compiled: dict[tuple[object, ...], bytes] = {}
-_MOST_COMPILED = 2048
 # GNU ld: region `RAM' overflowed by 8 bytes. LLD: section '.bss' will not fit in region 'RAM': overflowed by 8 bytes
 _OVERFLOW = re.compile(r"region [`'](\w+)':? overflowed by (\d+) byte")
 
@@ -146,14 +140,12 @@ def build_firmware(
             (build / "memory.ld").write_text(memory_script(board))
 
             model = build / "model.o"
-            hook = ("-include", str(micro / "firmware" / "profile.h")) if profiled_steps else ()
-            _compile_model(toolchain, sources, include_dirs, f"{interface.name}_invoke", optimize, hook, model)
-            objects = [model]
-            flags = (optimize, *_defines(board))
-            for source in [build / "glue.c", *_firmware_sources(board, micro / "firmware", profiled_steps)]:
-                objects.append(build / f"firmware_{source.stem}.o")
-                # the model's folders first: its header may have the name of one of the firmware's
-                toolchain.compile(source, objects[-1], [*include_dirs, micro / "firmware"], flags)
+            # the model's folders first: its header may have the name of one of the firmware's
+            includes = [*include_dirs, micro / "firmware"]
+            hook = [micro / "firmware" / "profile.h"] if profiled_steps else []
+            _compile_model(toolchain, sources, includes, f"{interface.name}_invoke", optimize, hook, model)
+            own = [build / "glue.c", *_firmware_sources(board, micro / "firmware", profiled_steps)]
+            objects = [model, *toolchain.compile_all(own, build / "firmware", includes, (optimize, *_defines(board)))]
 
             image = build / "image.elf"
             _link(toolchain, objects, image, micro / "firmware" / "link.ld", build, board)
@@ -235,31 +227,14 @@ def _compile_model(
     include_dirs: Sequence[Path],
     entry: str,
     optimize: str,
-    hook: tuple[str, ...],
+    hook: Sequence[Path],
     target: Path,
 ) -> None:
-    # numbered: sources of one name may lie in several folders
-    objects = [target.parent / f"model_{number}.o" for number in range(len(sources))]
-    headers = hashlib.sha256()
-    for header in sorted(path for folder in include_dirs for path in folder.glob("*.h")):
-        headers.update(header.name.encode() + b"\0" + header.read_bytes() + b"\0")
-
-    def compile_one(source: Path, target: Path) -> None:
-        content = source.read_bytes()
-        flags = (optimize, *(hook if _HOOK in content else ()))
-        key = (toolchain.command, toolchain.compile_flags, flags, headers.digest(), content)
-        if key not in _compiled:
-            toolchain.compile(source, target, include_dirs, flags)
-            if len(_compiled) >= _MOST_COMPILED:
-                _compiled.clear()
-            _compiled[key] = target.read_bytes()
-        target.write_bytes(_compiled[key])
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        pairs = zip(sources, objects, strict=True)
-        done = [pool.submit(compile_one, *pair) for pair in pairs]
-        for future in done:
-            future.result()
+    # only the model's own source says when a step is done: the kernels are those of a plain image
+    hooked = [source for source in sources if hook and _HOOK in source.read_bytes()]
+    plain = [source for source in sources if source not in hooked]
+    objects = toolchain.compile_all(plain, target.parent / "plain", include_dirs, (optimize,))
+    objects += toolchain.compile_all(hooked, target.parent / "hooked", include_dirs, (optimize,), hook)
     toolchain.combine(objects, target, entry)
 
 

@@ -16,9 +16,7 @@ from tflite_export.arena import ARENA_ALIGNMENT
 from tflite_export.errors import ExportError
 from tflite_export.pipeline import RUNTIME_FOLDER
 from tflite_export.report import ExportReport
-from tflite_export.toolchain import host_compiler, run
-
-_FLAGS = ("-std=c99", "-O2", "-fPIC", "-shared")
+from tflite_export.toolchain import host_toolchain
 
 
 def c_sources(report: ExportReport) -> list[Path]:
@@ -57,8 +55,8 @@ class HostModel:
         self._report = report
         with tempfile.TemporaryDirectory() as folder:
             library = Path(folder) / "model.so"
-            includes = [f"-iquote{path}" for path in include_dirs(report)]
-            run([*host_compiler(), *_FLAGS, *includes, *c_sources(report), "-o", library])
+            compiler = host_toolchain()
+            compiler.link_shared(compiler.compile_all(c_sources(report), Path(folder), include_dirs(report)), library)
             loaded = ctypes.CDLL(str(library))  # stays mapped when the file is gone
         self._invoke = getattr(loaded, f"{report.name}_invoke")
         self._invoke.argtypes = [ctypes.c_void_p] * 3

@@ -118,9 +118,10 @@ def pointers_for_vectors() -> list[Any]:
 
 
 def buffers(name: str) -> list[np.ndarray]:
-    scratch = tern_c.scratch_bytes(name, good_params(name)) is not None
+    scratch = tern_c.scratch_bytes(name, good_params(name))
     inputs = 2 if name in (*PAIRS, "tern_add_linear") else 1
-    return [np.ones(16, np.int8) for _ in range(inputs + 1)] + [np.ones(1088, np.int8)] * scratch
+    blocks = [np.ones(16, np.int8) for _ in range(inputs + 1)]
+    return blocks if scratch is None else [*blocks, np.ones(scratch, np.int8)]
 
 
 def changed(params: Any, path: str, value: Any) -> Structure:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tflite_export import ExportError, delegate
+from tflite_export.cache import cache_folder
 from tflite_export.delegate import delegate_library, load_delegate
 from tflite_export.micro_sources import micro_dir
 
@@ -77,7 +78,7 @@ def test_the_cache_of_a_user_who_configured_none(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", configured)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert delegate._cache_folder() == tmp_path / ".cache" / "tern-keras"
+    assert cache_folder() == tmp_path / ".cache" / "tern-keras"
 
 
 def test_another_compiler_builds_another_library(cache: Path, compiler: Callable[[str], None]) -> None:
