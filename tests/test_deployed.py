@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +152,21 @@ def test_pretrained_weights_take_the_place_of_the_first_stage(deployed: ModuleTy
     expected = source.predict(x, verbose=0)
     found = keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(x, verbose=0)))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_readme_shows_a_recorded_run() -> None:
+    rows = [json.loads(line) for line in (PROJECT / "docs" / "results" / "deployed.jsonl").read_text().splitlines()]
+    readme = (PROJECT / "README.md").read_text().split("`examples/reproduce/deployed.py resnet8`")[1]
+    shown = re.findall(r"^\| ((?:ternary|int8), \w+) \|(.*)\|$", readme, re.MULTILINE)
+    assert [name for name, _ in shown] == ["ternary, speed", "ternary, size", "int8, speed"]
+    figures = {name: [float(word) for word in re.findall(r"[\d.]+", cells.replace(",", ""))] for name, cells in shown}
+    recorded = [
+        {name: [found["accuracy"]["C"], *figures_of(found)] for name, found in row["deployed"].items()}
+        for row in rows
+        if row["config"]["network"] == "resnet8"
+    ]
+    assert figures in recorded
+
+
+def figures_of(found: dict) -> tuple[float, ...]:
+    return found["weight_bytes"]["C"], found["flash"], found["arena"], found["board"]["cycles"]
