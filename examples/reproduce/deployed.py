@@ -84,7 +84,7 @@ class Deployment:
 
 
 DEPLOYMENTS = {
-    "resnet8": Deployment("resnet8", "cifar10", (60, 30, 3), (2e-3, 1e-3, 2e-4), pad=3, border="edge"),
+    "resnet8": Deployment("resnet8", "cifar10", (60, 30, 15), (2e-3, 1e-3, 5e-4), pad=3, border="edge"),
     "lenet5_fashion": Deployment("lenet5_bn", "fashion_mnist", (15, 20, 3), (3e-3, 3e-3, 2e-4)),
 }
 BUILDERS = {**NETWORKS, "resnet8": applications.resnet8}
